@@ -1,0 +1,175 @@
+//! Files that appear whole or not at all, and what identifies one.
+//!
+//! For state that a reboot voids: atomic against a kill at any instruction, not against loss of power (no fsync).
+
+use crate::error::{Error, Result, Tried};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::path::Path;
+
+/// Names a version of a file: another file, or the same file written again, has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// Inode.
+    pub ino: u64,
+    /// Time of the last change of its content: seconds since 1970,
+    pub mtime_s: i64,
+    /// and nanoseconds.
+    pub mtime_ns: u32,
+}
+
+/// Opens a directory for the functions below.
+///
+/// # Errors
+/// It is missing, or no directory.
+pub fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).tried("open directory", path.display())
+}
+
+/// Makes the file `name` in `dir` with exactly this content and mode, whatever the umask. `None` when a file of this
+/// name is there already, which is left as it is.
+///
+/// # Errors
+/// The directory cannot be written, or is full.
+pub fn create_whole(dir: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Result<Option<FileId>> {
+    let dir = dir.as_fd();
+    let made = match open_nameless(dir) {
+        Ok(fd) => fill(fd.as_fd(), mode, bytes).and_then(|id| give_name(fd.as_fd(), dir, name).map(|()| id)),
+        // The file system cannot do without a name: overlay of old kernels, NFS, vfat.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => create_by_temporary(dir, name, mode, bytes),
+        Err(errno) => Err(errno),
+    };
+    match made {
+        Ok(id) => Ok(Some(id)),
+        Err(Errno::EXIST) => Ok(None),
+        Err(errno) => Err(Error::new("create file", name, errno)),
+    }
+}
+
+/// Puts a file with exactly this content and mode in the place of whatever has this name.
+///
+/// # Errors
+/// The directory cannot be written, or is full.
+pub fn replace_whole(dir: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Result<FileId> {
+    let dir = dir.as_fd();
+    let replaced = with_temporary(dir, name, mode, bytes, |temporary| rustix::fs::renameat(dir, temporary, dir, name));
+    replaced.tried("replace file", name)
+}
+
+/// The identity of the file at a path; `None` when there is none.
+///
+/// # Errors
+/// A directory on the way cannot be searched.
+pub fn id_of(path: &Path) -> Result<Option<FileId>> {
+    forgive_absent(rustix::fs::stat(path)).tried("stat", path.display())
+}
+
+/// The identity of the file `name` in `dir`; `None` when there is none.
+///
+/// # Errors
+/// The directory cannot be searched.
+pub fn id_in(dir: impl AsFd, name: &str) -> Result<Option<FileId>> {
+    forgive_absent(rustix::fs::statat(dir, name, AtFlags::empty())).tried("stat", name)
+}
+
+/// The identity of an open file or directory.
+///
+/// # Errors
+/// The kernel refuses, which it has no reason to.
+pub fn id_of_open(file: impl AsFd) -> Result<FileId> {
+    rustix::fs::fstat(file).map(|stat| identity(&stat)).tried("stat", "open file")
+}
+
+/// Sets the time of the last change of an open file or directory, and of the last access with it.
+///
+/// # Errors
+/// The file is somebody else's.
+pub fn set_mtime(file: impl AsFd, seconds: i64, nanoseconds: u32) -> Result<()> {
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::futimens(file, &times).tried("set time of", "open file")
+}
+
+/// No file: either it never was, or somebody removed it since its name was read.
+fn forgive_absent(stat: rustix::io::Result<Stat>) -> rustix::io::Result<Option<FileId>> {
+    match stat {
+        Ok(stat) => Ok(Some(identity(&stat))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The types of `struct stat` differ from machine to machine.
+#[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, reason = "nanoseconds are below 10^9")]
+fn identity(stat: &Stat) -> FileId {
+    FileId { ino: stat.st_ino as u64, mtime_s: stat.st_mtime as i64, mtime_ns: stat.st_mtime_nsec as u32 }
+}
+
+/// `O_TMPFILE`: a process killed from here on leaves nothing at all.
+fn open_nameless(dir: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, c".", flags, Mode::from_raw_mode(0o600))
+}
+
+/// Mode and content of a new file.
+fn fill(file: BorrowedFd<'_>, mode: u32, bytes: &[u8]) -> rustix::io::Result<FileId> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(file, rest))?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    if mode != 0o600 {
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+    }
+    rustix::fs::fstat(file).map(|stat| identity(&stat))
+}
+
+/// Links the nameless file. `AT_EMPTY_PATH` wants `CAP_DAC_READ_SEARCH` (in the first user namespace, before Linux 6.10);
+/// everybody may go by `/proc`.
+fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> rustix::io::Result<()> {
+    match rustix::fs::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH) {
+        Err(Errno::NOENT | Errno::PERM) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
+        }
+        other => other,
+    }
+}
+
+fn create_by_temporary(dir: BorrowedFd<'_>, name: &str, mode: u32, bytes: &[u8]) -> rustix::io::Result<FileId> {
+    with_temporary(dir, name, mode, bytes, |temporary| {
+        match rustix::fs::renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
+            // The file system does not know the flag: a link never replaces either.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                rustix::fs::linkat(dir, temporary, dir, name, AtFlags::empty())?;
+                rustix::fs::unlinkat(dir, temporary, AtFlags::empty())
+            }
+            other => other,
+        }
+    })
+}
+
+/// Writes a file of a temporary name beside `name`, has it moved by `place`, and removes it where that failed.
+fn with_temporary(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    mode: u32,
+    bytes: &[u8],
+    place: impl FnOnce(&str) -> rustix::io::Result<()>,
+) -> rustix::io::Result<FileId> {
+    let temporary = format!(".{name}.{}.tmp", std::process::id());
+    let made = write_temporary(dir, &temporary, mode, bytes).and_then(|id| place(&temporary).map(|()| id));
+    if made.is_err() {
+        let _ = rustix::fs::unlinkat(dir, temporary.as_str(), AtFlags::empty());
+    }
+    made
+}
+
+/// One of the same process number was left by a process that was killed, so it may be written over.
+fn write_temporary(dir: BorrowedFd<'_>, name: &str, mode: u32, bytes: &[u8]) -> rustix::io::Result<FileId> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))?;
+    fill(fd.as_fd(), mode, bytes)
+}

@@ -1,0 +1,2 @@
+//! The command line; to come.
+fn main() {}

@@ -1,0 +1,160 @@
+//! ADD: lease, bridge, pair, addresses, gateway, masquerade; then the port forwards and the neighbours know.
+
+use crate::config::{GatewayWish, Plan};
+use crate::pair::{self, Pair};
+use crate::{bridge, gateway};
+use ipnet::IpNet;
+use kernel::link::Link;
+use spec::error::{Error, Result};
+use spec::request::Add;
+use spec::result::{Interface, Success};
+use steps::apply::{self, Target};
+use steps::label::Label;
+use steps::lease::Ipam;
+use steps::masquerade;
+use steps::sockets::Sockets;
+use steps::spoof;
+use steps::undo::Undo;
+
+/// Position of the container's interface in the result.
+const CONTAINER: usize = 2;
+
+pub(crate) fn add(call: &Add) -> Result<Success> {
+    let plan = Plan::new(call)?;
+    let label = Label::new(&call.config, &call.attachment);
+    let mut sockets = Sockets::open(&call.netns)?;
+    if apply::has_interface(&mut sockets, &call.attachment.ifname)? {
+        return Err(pair::taken(&call.attachment));
+    }
+    let mut undo = Undo::new();
+    let mut result = lease(&plan, call, &mut undo)?;
+    let bridge = bridge::ensure(&mut sockets.host, &plan.bridge)?;
+    let pair = pair::create(&mut sockets, &plan, &bridge, &label, &call.attachment)?;
+    undo.track("create veth pair", pair.removal(&label));
+    pair::configure_port(&mut sockets.host, &plan, &pair.host_name)?;
+    check_spoofing(&plan, call, &label, &pair, &mut undo)?;
+    apply_addresses(&mut sockets, &plan, call, &pair, &result)?;
+    if let Some(wish) = plan.gateway {
+        gateway::ensure(&mut sockets.host, &plan, wish, &bridge, &result.ips)?;
+    }
+    masquerade(&plan, &label, &result, &mut undo)?;
+    let ends = settle(&mut sockets, &plan, &pair, &call.attachment.ifname)?;
+    result.interfaces = interfaces(call, &bridge, ends);
+    if !plan.dns.is_empty() {
+        result.dns = plan.dns;
+    }
+    undo.commit();
+    Ok(result)
+}
+
+/// Asks IPAM for addresses and completes what it left open. Without IPAM the result is empty: layer 2 only.
+fn lease<'a>(plan: &Plan, call: &'a Add, undo: &mut Undo<'a>) -> Result<Success> {
+    let Some(plugin) = &plan.ipam else {
+        return Ok(Success::default());
+    };
+    let ipam = Ipam::find(plugin, &call.caller)?;
+    // Tracked before the call: a delegate that failed half-way has to be told to release, spec §4.
+    let mut result = match ipam.add(call) {
+        Ok(result) => result,
+        Err(error) => {
+            take_back_lease(&ipam, call);
+            return Err(error);
+        }
+    };
+    undo.track("lease addresses", move || ipam.del(&call.to_del()));
+    if result.ips.is_empty() {
+        return Err(Error::internal("IPAM plugin returned missing IP config"));
+    }
+    complete(&mut result, plan.gateway);
+    Ok(result)
+}
+
+fn take_back_lease(ipam: &Ipam, call: &Add) {
+    if let Ipam::Foreign(_) = ipam
+        && let Err(error) = ipam.del(&call.to_del())
+    {
+        eprintln!("undo of a failed lease: {error}");
+    }
+}
+
+fn complete(result: &mut Success, wish: Option<GatewayWish>) {
+    for ip in &mut result.ips {
+        ip.interface = Some(CONTAINER);
+    }
+    let Some(wish) = wish else { return };
+    steps::gateway::fill_missing(&mut result.ips);
+    if wish.default_route {
+        steps::gateway::add_default_routes(result);
+    }
+}
+
+fn check_spoofing<'a>(
+    plan: &Plan,
+    call: &'a Add,
+    label: &Label,
+    pair: &Pair,
+    undo: &mut Undo<'a>,
+) -> Result<()> {
+    if !plan.port.spoof_check {
+        return Ok(());
+    }
+    let mark = label.clone();
+    undo.track("bind the port to its MAC", move || spoof::remove(&mark, &call.attachment).map(drop));
+    spoof::ensure(label, &pair.host_name, pair.mac)
+}
+
+fn masquerade(plan: &Plan, label: &Label, result: &Success, undo: &mut Undo<'_>) -> Result<()> {
+    let Some(backend) = plan.masquerade else {
+        return Ok(());
+    };
+    let addresses: Vec<IpNet> = result.ips.iter().map(|ip| ip.address).collect();
+    let (mark, taken_back) = (label.clone(), addresses.iter().map(IpNet::addr).collect::<Vec<_>>());
+    undo.track("masquerade", move || masquerade::remove(&mark, &taken_back).map(drop));
+    masquerade::ensure(backend, label, &addresses)
+}
+
+/// Up with addresses and routes; without IPAM only up, and not even that when the configuration says so.
+fn apply_addresses(
+    sockets: &mut Sockets,
+    plan: &Plan,
+    call: &Add,
+    pair: &Pair,
+    result: &Success,
+) -> Result<()> {
+    if !plan.container.up {
+        return Ok(());
+    }
+    apply::apply(sockets, &target(plan, pair, &call.attachment.ifname), result)
+}
+
+/// Both ends as they are now; when the container's is up, the port forwards and the neighbours were told.
+fn settle(
+    sockets: &mut Sockets,
+    plan: &Plan,
+    pair: &Pair,
+    ifname: &spec::names::IfName,
+) -> Result<(Link, Link)> {
+    if !plan.container.up {
+        return apply::both_ends(sockets, pair.container.index, &pair.host_name);
+    }
+    let ends = apply::settle(sockets, pair.container.index, &pair.host_name)?;
+    if plan.ipam.is_some() {
+        apply::announce(sockets, &target(plan, pair, ifname), pair.mac)?;
+    }
+    Ok(ends)
+}
+
+fn target<'a>(plan: &Plan, pair: &Pair, name: &'a spec::names::IfName) -> Target<'a> {
+    Target { name, index: pair.container.index, detection: plan.container.detection }
+}
+
+fn interfaces(call: &Add, bridge: &Link, (inside, outside): (Link, Link)) -> Vec<Interface> {
+    let host = |link: &Link| Interface {
+        name: link.name.clone(),
+        mac: link.mac.map(|mac| mac.to_string()),
+        mtu: Some(link.mtu),
+        ..Interface::default()
+    };
+    let container = Interface { sandbox: Some(call.netns.display().to_string()), ..host(&inside) };
+    vec![host(bridge), host(&outside), container]
+}

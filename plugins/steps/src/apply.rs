@@ -1,0 +1,189 @@
+//! An IPAM result becomes addresses and routes on the container's interface.
+
+use crate::gateway;
+use crate::sockets::Sockets;
+use kernel::addr::{self, Address};
+use kernel::link::{self, Link, LinkRef, LinkUp, OperState, PortState};
+use kernel::route::Route;
+use kernel::sysctl;
+use spec::error::{Error, Result};
+use spec::names::IfName;
+use spec::result::Success;
+use std::time::{Duration, Instant};
+
+/// Longest wait for duplicate address detection, where it was asked for: the reference plugins' own.
+const DAD_LIMIT: Duration = Duration::from_secs(5);
+/// How often an address in detection is looked at again. Detection takes a second or more.
+const DAD_POLL: Duration = Duration::from_millis(20);
+
+/// Longest wait for a bridge port to forward: the reference bridge's own.
+const PORT_LIMIT: Duration = Duration::from_secs(3);
+/// How often a port that does not forward yet is looked at again.
+const PORT_POLL: Duration = Duration::from_millis(1);
+
+/// Whether an IPv6 address is used at once or only after the kernel asked whether somebody else has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateDetection {
+    /// Used at once: IPAM hands no address out twice.
+    Off,
+    /// The kernel asks first, and the ADD waits for its verdict.
+    Wait,
+}
+
+/// The interface in the container that a result is applied to.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its name, for sysctls and errors.
+    pub name: &'a IfName,
+    /// Its index in the container's namespace.
+    pub index: u32,
+    /// What happens to IPv6 addresses.
+    pub detection: DuplicateDetection,
+}
+
+/// Brings the interface up with the result's addresses and routes, in one netlink batch.
+///
+/// # Errors
+/// The sysctl, address or route that the kernel refused; an IPv6 address that somebody else has.
+pub fn apply(sockets: &mut Sockets, target: &Target<'_>, result: &Success) -> Result<()> {
+    let has_v6 = result.ips.iter().any(|ip| ip.address.addr().is_ipv6());
+    if has_v6 {
+        sockets.netns.run(|| prepare_ipv6(target))??;
+    }
+    let mut batch = vec![LinkUp { index: target.index, arp_notify: true }.request()];
+    batch.extend(result.ips.iter().map(|ip| {
+        let nodad = target.detection == DuplicateDetection::Off;
+        Address { ip: ip.address, index: target.index, nodad }.add()
+    }));
+    batch.extend(result.routes.iter().map(|route| {
+        let gw = gateway::for_route(route, &result.ips);
+        to_kernel(route, gw, target.index).add()
+    }));
+    sockets.container.batch(batch)?;
+    if has_v6 && target.detection == DuplicateDetection::Wait {
+        wait_for_detection(sockets, target)?;
+    }
+    Ok(())
+}
+
+/// Tells the neighbours who has the addresses now (gratuitous ARP, unsolicited neighbour advertisement).
+///
+/// Setting the MAC that the link has makes the kernel announce it; it is done last, because frames sent before
+/// the bridge port forwards are lost.
+///
+/// # Errors
+/// The kernel refused the address.
+pub fn announce(sockets: &mut Sockets, target: &Target<'_>, mac: link::Mac) -> Result<()> {
+    Ok(sockets.container.request(link::set_mac(target.index, mac))?)
+}
+
+fn to_kernel(route: &spec::result::Route, gw: Option<std::net::IpAddr>, index: u32) -> Route {
+    Route {
+        dst: route.dst,
+        gw,
+        index,
+        priority: route.priority,
+        table: route.table,
+        scope: route.scope,
+        mtu: route.mtu,
+        advmss: route.advmss,
+        src: None,
+    }
+}
+
+/// Runs inside the container's namespace: `/proc/sys/net` shows the namespace of whoever opens it.
+fn prepare_ipv6(target: &Target<'_>) -> Result<()> {
+    let of = |ifname: &str, key: &str| format!("net/ipv6/conf/{ifname}/{key}");
+    for ifname in ["lo", target.name.as_str()] {
+        sysctl::set(&of(ifname, "disable_ipv6"), "0")?;
+    }
+    let name = target.name.as_str();
+    sysctl::set(&of(name, "keep_addr_on_down"), "1")?;
+    sysctl::set(&of(name, "ndisc_notify"), "1")?;
+    match target.detection {
+        DuplicateDetection::Off => sysctl::set(&of(name, "accept_dad"), "0")?,
+        DuplicateDetection::Wait => {
+            sysctl::set(&of(name, "enhanced_dad"), "1")?;
+            sysctl::set(&of(name, "accept_dad"), "1")?;
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_detection(sockets: &mut Sockets, target: &Target<'_>) -> Result<()> {
+    let deadline = Instant::now() + DAD_LIMIT;
+    loop {
+        let found = addr::list(&mut sockets.container, target.index)?;
+        if let Some(duplicate) = found.iter().find(|address| address.dadfailed) {
+            return Err(Error::internal(format!(
+                "address {} on {}: another host on the link has it (duplicate address detection)",
+                duplicate.net, target.name
+            )));
+        }
+        if !found.iter().any(|address| address.tentative) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return give_up_on_detection(sockets, target);
+        }
+        std::thread::sleep(DAD_POLL);
+    }
+}
+
+/// A link without carrier cannot finish detection; that is no error of the attachment.
+fn give_up_on_detection(sockets: &mut Sockets, target: &Target<'_>) -> Result<()> {
+    let link = link::get(&mut sockets.container, LinkRef::Index(target.index))?;
+    match link {
+        Some(link) if link.carrier => Err(Error::try_again(format!(
+            "duplicate address detection on {} took longer than {} s",
+            target.name,
+            DAD_LIMIT.as_secs()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until frames pass between the two ends and their bridge, and tells how both ends are.
+///
+/// Asking for a link makes the kernel settle its carrier on the spot, so the first look is enough; kernels before
+/// 6.9 do that by themselves a moment later.
+///
+/// # Errors
+/// An end is gone, or the bridge port does not forward within [`PORT_LIMIT`].
+pub fn settle(sockets: &mut Sockets, container: u32, host: &str) -> Result<(Link, Link)> {
+    let deadline = Instant::now() + PORT_LIMIT;
+    loop {
+        let (inside, outside) = both_ends(sockets, container, host)?;
+        let forwards = outside.port.is_none_or(|port| port.port_state == PortState::Forwarding);
+        if forwards && outside.operstate == OperState::Up {
+            return Ok((inside, outside));
+        }
+        if Instant::now() > deadline {
+            return Err(Error::internal(format!(
+                "bridge port in error state: {host} is {:?} with its port {:?} after {} s",
+                outside.operstate,
+                outside.port.map(|port| port.port_state),
+                PORT_LIMIT.as_secs()
+            )));
+        }
+        std::thread::sleep(PORT_POLL);
+    }
+}
+
+/// Both ends of a veth pair as they are now.
+///
+/// # Errors
+/// An end is gone.
+pub fn both_ends(sockets: &mut Sockets, container: u32, host: &str) -> Result<(Link, Link)> {
+    let inside = link::get(&mut sockets.container, LinkRef::Index(container))?;
+    let outside = link::get(&mut sockets.host, LinkRef::Name(host))?;
+    inside.zip(outside).ok_or_else(|| Error::internal("the veth pair vanished while it was being set up"))
+}
+
+/// Whether the namespace has an interface of this name.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn has_interface(sockets: &mut Sockets, name: &IfName) -> Result<bool> {
+    Ok(link::get(&mut sockets.container, LinkRef::Name(name.as_str()))?.is_some())
+}

@@ -1,0 +1,100 @@
+//! The address lease of an attachment: which IPAM plugin grants it, and whether that runs in this process.
+
+use ipam::InProcess;
+use spec::delegate::{self, Delegate};
+use spec::error::Result;
+use spec::names::PluginType;
+use spec::request::{Add, Caller, Check, Del, Gc, Status};
+use spec::result::Success;
+use std::net::IpAddr;
+
+/// The IPAM plugin of a configuration.
+///
+/// Ours runs in process when the binary that a caller would execute is of this very build (`ipam::in_process`):
+/// that saves a process for each operation and changes nothing else. Any other is executed, spec §4.
+#[derive(Debug)]
+pub enum Ipam {
+    /// `host-local` or `static` of this build.
+    InProcess(InProcess),
+    /// Another program on `CNI_PATH`.
+    Foreign(Delegate),
+}
+
+impl Ipam {
+    /// Finds the IPAM plugin of this type on `CNI_PATH`.
+    ///
+    /// # Errors
+    /// No such program; it is named with the directories that were searched.
+    pub fn find(plugin: &PluginType, caller: &Caller) -> Result<Ipam> {
+        match ipam::in_process(plugin, caller)? {
+            Some(ours) => Ok(Ipam::InProcess(ours)),
+            None => Ok(Ipam::Foreign(delegate::ipam(caller, plugin)?)),
+        }
+    }
+
+    /// Leases addresses (ADD).
+    ///
+    /// # Errors
+    /// The IPAM plugin's own, unchanged.
+    pub fn add(&self, call: &Add) -> Result<Success> {
+        match self {
+            Ipam::InProcess(ours) => ours.add(call),
+            Ipam::Foreign(delegate) => delegate.add(call),
+        }
+    }
+
+    /// Gives the addresses back (DEL); fine when there are none.
+    ///
+    /// # Errors
+    /// The IPAM plugin's own, unchanged.
+    pub fn del(&self, call: &Del) -> Result<()> {
+        match self {
+            Ipam::InProcess(ours) => ours.del(call),
+            Ipam::Foreign(delegate) => delegate.del(call),
+        }
+    }
+
+    /// Asks whether the lease stands (CHECK).
+    ///
+    /// # Errors
+    /// The IPAM plugin's own, unchanged.
+    pub fn check(&self, call: &Check) -> Result<()> {
+        match self {
+            Ipam::InProcess(ours) => ours.check(call),
+            Ipam::Foreign(delegate) => delegate.check(call),
+        }
+    }
+
+    /// Passes GC on.
+    ///
+    /// # Errors
+    /// The IPAM plugin's own, unchanged.
+    pub fn gc(&self, call: &Gc) -> Result<()> {
+        match self {
+            Ipam::InProcess(ours) => ours.gc(call),
+            Ipam::Foreign(delegate) => delegate.gc(call),
+        }
+    }
+
+    /// Passes STATUS on.
+    ///
+    /// # Errors
+    /// The IPAM plugin's own, unchanged.
+    pub fn status(&self, call: &Status) -> Result<()> {
+        match self {
+            Ipam::InProcess(ours) => ours.status(call),
+            Ipam::Foreign(delegate) => delegate.status(call),
+        }
+    }
+
+    /// The addresses that the attachment holds now, as far as IPAM can say: a foreign one cannot.
+    ///
+    /// # Errors
+    /// The lease store cannot be read.
+    pub fn held(&self, call: &Del) -> Result<Vec<IpAddr>> {
+        match self {
+            Ipam::InProcess(ours) => ours.held(call),
+            Ipam::Foreign(_) => Ok(Vec::new()),
+        }
+    }
+}

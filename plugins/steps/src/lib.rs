@@ -1,0 +1,18 @@
+//! What several plugins do, written once: undo, sockets, lease, interface, masquerade, spoof check.
+//!
+//! A step takes what the step before returned and hands on what the next one needs; nothing is looked up twice.
+//! This is the floor where CNI words and kernel words meet: `spec` and `kernel` do not know each other.
+
+pub mod apply;
+pub mod best_effort;
+pub mod forwarding;
+pub mod gateway;
+pub mod label;
+pub mod lease;
+pub mod mac;
+pub mod masquerade;
+pub mod sockets;
+pub mod spoof;
+pub mod stale;
+pub mod undo;
+pub mod verify;

@@ -1,0 +1,113 @@
+//! Masquerade: what leaves the containers' own subnet leaves with the host's address.
+//!
+//! Two backends write it; removal looks for the work of both, and for what the reference plugins had left for the
+//! same attachment, because a node may have been upgraded with the container running.
+
+mod iptables;
+mod nftables;
+
+use crate::label::Label;
+use crate::stale::Stale;
+use ipnet::IpNet;
+use kernel::error::Errno;
+use kernel::nft::Nft;
+use spec::error::{Error, Result};
+use std::net::IpAddr;
+
+/// Who writes the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Elements of maps in the table `inet tidewater`, over netlink.
+    Nftables,
+    /// A chain for each container through `iptables-restore`, for hosts whose rules all live there.
+    Iptables,
+}
+
+impl Backend {
+    /// Reads the key `ipMasqBackend`; empty means nftables.
+    ///
+    /// # Errors
+    /// Code 7 for any other word.
+    pub fn from_key(key: &str) -> Result<Backend> {
+        match key {
+            "" | "nftables" => Ok(Backend::Nftables),
+            "iptables" => Ok(Backend::Iptables),
+            _ => Err(Error::invalid_config(format!(
+                "unknown ipmasq backend {key:?}: want \"nftables\" or \"iptables\""
+            ))),
+        }
+    }
+}
+
+/// Masquerades what these addresses send outside their subnets. Safe to repeat.
+///
+/// # Errors
+/// The backend refused; what was written before that is for [`remove`] to take back.
+pub fn ensure(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
+    match backend {
+        Backend::Nftables => nftables::ensure(label, addresses),
+        Backend::Iptables => iptables::ensure(label, addresses),
+    }
+}
+
+/// Whether the rules of these addresses stand.
+///
+/// # Errors
+/// The first address that is not masqueraded.
+pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
+    match backend {
+        Backend::Nftables => nftables::check(label, addresses),
+        Backend::Iptables => iptables::check(label, addresses),
+    }
+}
+
+/// Removes the attachment's rules, whichever backend made them; `addresses` are those that it has or had.
+/// The socket comes back open: closing it after a delete waits until the kernel has freed what was deleted, so
+/// the caller chooses who does.
+///
+/// # Errors
+/// The kernel or `iptables` refused; what is not there is no error.
+pub fn remove(label: &Label, addresses: &[IpAddr]) -> Result<Option<Nft>> {
+    let mut nft = open_if_supported()?;
+    if let Some(nft) = &mut nft {
+        // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
+        let mut deletions = nftables::deletions(nft, label, addresses)?;
+        deletions.extend(iptables::deletions(nft, &label.iptables_chain())?);
+        nft.remove(deletions)?;
+    }
+    iptables::remove_legacy(label)?;
+    Ok(nft)
+}
+
+/// Removes the rules of all attachments of the network that are not valid any more.
+///
+/// # Errors
+/// The kernel or `iptables` refused.
+pub fn remove_stale(backend: Option<Backend>, stale: &Stale<'_>) -> Result<()> {
+    nftables::remove_stale(stale)?;
+    match backend {
+        Some(Backend::Iptables) => iptables::remove_stale(stale),
+        _ => Ok(()),
+    }
+}
+
+/// `None` where this kernel has no nf_tables: then there is nothing to remove either.
+pub(crate) fn open_if_supported() -> Result<Option<Nft>> {
+    match Nft::open() {
+        Ok(nft) => Ok(Some(nft)),
+        Err(error) if error.errno() == Errno::PROTONOSUPPORT => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether this backend can work here, for STATUS.
+///
+/// # Errors
+/// Code 50 with what is missing.
+pub fn available(backend: Backend) -> Result<()> {
+    let outcome = match backend {
+        Backend::Nftables => nftables::available(),
+        Backend::Iptables => iptables::available(),
+    };
+    outcome.map_err(|error| Error::not_available(format!("masquerade: {error}")))
+}

@@ -1,0 +1,160 @@
+//! The MAC spoof check of a bridge port (`macspoofchk`): frames that enter by it carry the container's MAC or go.
+//!
+//! ```text
+//! table bridge tidewater {
+//!     set guarded { type ifname }
+//!     set bound { type ifname . ether_addr }
+//!     chain prerouting { type filter hook prerouting priority dstnat;
+//!         iifname @guarded iifname . ether saddr != @bound drop } }
+//! ```
+//!
+//! A port is one element of each set, marked like everything of an attachment.
+
+use crate::label::Label;
+use crate::stale::Stale;
+use kernel::error::Errno;
+use kernel::link::Mac;
+use kernel::nft::{
+    Base, Chain, ChainKind, Element, Family, Hook, Key, Nft, Policy, Request, Selector, Set, SetSpec, Table,
+    Type, Value, Verdict, priority,
+};
+use spec::error::{Error, Result};
+use spec::request::Attachment;
+
+const TABLE: Table<'static> = Table::new(Family::Bridge, "tidewater");
+const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
+const GUARDED: Set<'static> = TABLE.set("guarded");
+const BOUND: Set<'static> = TABLE.set("bound");
+const GUARDED_KEY: &[Type] = &[Type::Ifname];
+const BOUND_KEY: &[Type] = &[Type::Ifname, Type::EtherAddr];
+/// The reference plugin's table and base chain, with two chains for each interface.
+const REFERENCE: Table<'static> = Table::new(Family::Bridge, "nat");
+
+/// Binds the port to the MAC. Safe to repeat.
+///
+/// # Errors
+/// The kernel refused.
+pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
+    let mut nft = Nft::open()?;
+    // What an earlier port of the same name left would let its MAC through.
+    let left = elements_of(&mut nft, |_, found| found == port)?;
+    nft.remove(left)?;
+    let comment = label.comment();
+    let elements = elements(port, mac, &comment);
+    match nft.apply(elements.iter().cloned()) {
+        Err(error) if error.errno() == Errno::NOENT => Ok(nft.apply(base().into_iter().chain(elements))?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Whether the port is bound to its MAC and to no other.
+///
+/// # Errors
+/// What is missing or too much.
+pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
+    let mut nft = Nft::open()?;
+    let guarded = nft.element(GUARDED, Value::ifname(port))?;
+    if !guarded.is_some_and(|found| found.comment.as_deref().is_some_and(|comment| label.marks(comment))) {
+        return Err(Error::internal(format!("MAC spoof check of port {port}: not in set {GUARDED}")));
+    }
+    let bound = mac.map(|mac| nft.element(BOUND, pair(port, mac))).transpose()?.flatten();
+    if bound.is_none() {
+        return Err(Error::internal(format!(
+            "MAC spoof check of port {port}: its MAC is not in set {BOUND}"
+        )));
+    }
+    Ok(())
+}
+
+/// Removes what binds the attachment's port, also what the reference plugin had made; returns the open socket, see
+/// [`crate::masquerade::remove`].
+///
+/// # Errors
+/// The kernel refused; what is not there is no error.
+pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
+    let Some(mut nft) = crate::masquerade::open_if_supported()? else {
+        return Ok(None);
+    };
+    let mut deletions = elements_of(&mut nft, |comment, _| label.marks(comment))?;
+    deletions.extend(of_reference(&mut nft, attachment)?);
+    nft.remove(deletions)?;
+    Ok(Some(nft))
+}
+
+/// Removes what binds ports of attachments that are gone.
+///
+/// # Errors
+/// The kernel refused.
+pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+    let Some(mut nft) = crate::masquerade::open_if_supported()? else {
+        return Ok(());
+    };
+    let deletions = elements_of(&mut nft, |comment, _| stale.is(comment))?;
+    nft.remove(deletions)?;
+    Ok(())
+}
+
+/// The deletions of the elements of both sets that `chosen` picks by comment and port.
+fn elements_of(nft: &mut Nft, chosen: impl Fn(&str, &str) -> bool) -> Result<Vec<Request>> {
+    let mut deletions = Vec::new();
+    for (set, key) in [(GUARDED, GUARDED_KEY), (BOUND, BOUND_KEY)] {
+        for found in nft.elements(set)? {
+            let port =
+                found.key.split(key).and_then(|values| Some(values.first()?.as_text())).unwrap_or_default();
+            if chosen(found.comment.as_deref().unwrap_or_default(), &port) {
+                deletions.extend(set.delete_elements(&[Element::new(found.key)]));
+            }
+        }
+    }
+    Ok(deletions)
+}
+
+/// The deletions of the reference plugin's: its chains are named after container and interface, its rules carry
+/// both as comment.
+fn of_reference(nft: &mut Nft, attachment: &Attachment) -> Result<Vec<Request>> {
+    let (container, ifname) = (&attachment.container, &attachment.ifname);
+    let comment = format!("macspoofchk-{container}-{ifname}");
+    let mut deletions = nft.rules_by_comment(REFERENCE, |found| found == comment)?;
+    let chain = format!("cni-br-iface-{container}-{ifname}");
+    for name in [chain.as_str(), &format!("{chain}-mac")] {
+        if nft.chain(REFERENCE.chain(name))?.is_some() {
+            deletions.push(REFERENCE.chain(name).delete());
+        }
+    }
+    Ok(deletions)
+}
+
+fn elements(port: &str, mac: Mac, comment: &str) -> Vec<Request> {
+    let guarded = Element::new(Value::ifname(port)).comment(comment);
+    let bound = Element::new(pair(port, mac)).comment(comment);
+    // Bound first: a port that is guarded and not yet bound would be deaf for a moment.
+    let mut batch = BOUND.add_elements(&[bound]);
+    batch.extend(GUARDED.add_elements(&[guarded]));
+    batch
+}
+
+fn pair(port: &str, mac: Mac) -> Key {
+    Key::concat(&[Value::ifname(port), Value::ether(mac.0)])
+}
+
+fn base() -> Vec<Request> {
+    let chain = Base {
+        kind: ChainKind::Filter,
+        hook: Hook::Prerouting,
+        priority: priority::BRIDGE_DSTNAT,
+        policy: Policy::Accept,
+    };
+    vec![
+        TABLE.add(),
+        GUARDED.add(&SetSpec::set(GUARDED_KEY)),
+        BOUND.add(&SetSpec::set(BOUND_KEY)),
+        PREROUTING.add_base(&chain),
+        PREROUTING.flush(),
+        PREROUTING
+            .rule()
+            .in_set(&[Selector::Iifname], GUARDED.name)
+            .not_in_set(&[Selector::Iifname, Selector::EtherSaddr], BOUND.name)
+            .verdict(Verdict::Drop)
+            .add(),
+    ]
+}

@@ -1,0 +1,34 @@
+//! The world of a real process.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Whether two names lead to one namespace: its inode says so.
+pub(super) fn own_netns(path: &Path) -> io::Result<bool> {
+    let other = std::fs::metadata(path)?;
+    let own = std::fs::metadata("/proc/self/ns/net")?;
+    Ok((other.dev(), other.ino()) == (own.dev(), own.ino()))
+}
+
+/// Descriptor 0 without a buffer.
+pub(super) struct Stdin;
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
+    }
+}
+
+/// Descriptor 1 without a buffer: the standard library's would write a document of many lines in two pieces.
+pub(super) struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(rustix::stdio::stdout(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! The runtime side of CNI; to come.
