@@ -7,6 +7,7 @@ TARGET ?= $(shell sh deploy/build-target.sh $(MUSL))
 
 CNI_PLUGINS := bridge loopback host-local static
 PROGRAMS    := net-ctl
+BUILD       := -p bridge -p loopback -p ipam -p net-ctl
 CARGO       ?= cargo
 OUT         := target/$(TARGET)/release
 
@@ -25,13 +26,14 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## Release binaries: plugins in dist/cni, net-ctl in dist/bin
-	$(CARGO) build --release --locked --target $(TARGET) -p bridge -p loopback -p ipam -p net-ctl
+	$(CARGO) build --release --locked --target $(TARGET) $(BUILD)
 	@mkdir -p dist/cni dist/bin
 	@for b in $(CNI_PLUGINS); do install -m 0755 $(OUT)/$$b dist/cni/.$$b.new && mv dist/cni/.$$b.new dist/cni/$$b; done
 	@for b in $(PROGRAMS); do install -m 0755 $(OUT)/$$b dist/bin/.$$b.new && mv dist/bin/.$$b.new dist/bin/$$b; done
 	@echo "built for $(TARGET): $(addprefix dist/cni/,$(CNI_PLUGINS)) $(addprefix dist/bin/,$(PROGRAMS))"
 
-demo: build ## Wire two containers on one bridge, show it, take it down again
+demo: ## Wire two containers on one bridge, show it, take it down again
+	@$(MAKE) --no-print-directory build CNI_PLUGINS="bridge host-local" BUILD="-p bridge -p ipam -p net-ctl --bin bridge --bin host-local --bin net-ctl"
 	sh deploy/demo.sh dist
 
 test-packages: ## Install the Debian packages that the tests need

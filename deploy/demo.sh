@@ -23,7 +23,8 @@ mkdir -p $work/net.d /run/netns
 export CNI_PATH="$dist/cni" NETCONFPATH=$work/net.d
 ctl="$dist/bin/net-ctl"
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold="" plain=""; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 run() { printf '  $ %s\n' "$(echo "$*" | sed "s|$dist|dist|g; s|$work/||g")"; "$@" 2>&1 | sed 's/^/    /'; }
 in_ns() { ns=$1; shift; "$ctl" ns exec "$ns" -- "$@"; }
 must() { "$@" || { echo "FAILED: $*" >&2; exit 1; }; }
@@ -33,6 +34,7 @@ state() {
     ip -o link show | sed 's/^[0-9]*: //' | grep -v '^lo:' | cut -d' ' -f1 | sort
     ls $work/leases/front 2>/dev/null | grep -v -e '^lock$' -e '^last_reserved_ip' || true
     ls $work/cache/results 2>/dev/null || true
+    if command -v nft >/dev/null; then nft list ruleset; fi
 }
 
 ip link set lo up
@@ -127,4 +129,4 @@ if [ "$before" != "$after" ]; then
     printf 'FAILED: something is left\n--- before\n%s\n--- after\n%s\n' "$before" "$after" >&2
     exit 1
 fi
-echo "    nothing: links, leases and results are as before the containers (the bridge itself stays)"
+echo "    nothing: links, leases, rules and results are as before the containers (the bridge itself stays)"

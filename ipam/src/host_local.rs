@@ -61,6 +61,10 @@ impl Usage<'_> {
         self.capacity.saturating_sub(self.used)
     }
 
+    fn is_full(&self) -> bool {
+        self.free() == 0
+    }
+
     /// The reference's words, then how it came and what to do.
     fn exhausted(&self, leases: &Path) -> String {
         let Usage { set, used, capacity } = self;

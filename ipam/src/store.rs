@@ -14,6 +14,7 @@ mod lease;
 mod owner;
 mod rescan;
 
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -121,7 +122,9 @@ impl Store {
 
     /// Everybody who holds addresses, by reading all leases.
     pub(crate) fn everybody(&mut self) -> Result<Vec<(Key, Vec<IpAddr>)>> {
-        self.rescan()?;
+        if !self.is_scanned() {
+            self.rescan()?;
+        }
         Ok(self.owners.all().map(|(key, owner)| (key.clone(), addresses(owner))).collect())
     }
 
@@ -183,10 +186,10 @@ impl Store {
     /// Releases these addresses of a key. Goes on after an error, and gives the first.
     pub(crate) fn release(&mut self, key: &Key, ips: &[IpAddr]) -> Result<()> {
         let mut outcome = Ok(());
-        let mut released = Vec::with_capacity(ips.len());
+        let mut released = BTreeSet::new();
         for &ip in ips {
             match self.leases.remove(ip) {
-                Ok(()) => released.push(ip),
+                Ok(()) => drop(released.insert(ip)),
                 Err(cause) => outcome = outcome.and(Err(cause)),
             }
         }
@@ -240,7 +243,7 @@ impl Store {
         }
     }
 
-    fn forget(&mut self, key: &Key, released: &[IpAddr]) {
+    fn forget(&mut self, key: &Key, released: &BTreeSet<IpAddr>) {
         let Some(mut owner) = self.owners.get(key).cloned() else { return };
         owner.leases.retain(|(ip, _)| !released.contains(ip));
         if !owner.leases.is_empty() {

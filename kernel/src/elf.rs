@@ -69,3 +69,61 @@ fn offset_at(bytes: &[u8], at: usize) -> Option<usize> {
     let value: [u8; 8] = bytes.get(at..at.checked_add(8)?)?.try_into().ok()?;
     usize::try_from(u64::from_ne_bytes(value)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_binary_of_this_build_is_recognised() {
+        let own = std::env::current_exe().unwrap();
+        assert_eq!(build_note_of(&own).as_deref(), Some(env!("CARGO_PKG_VERSION")));
+        assert_eq!(own_build_note(), env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn anything_else_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\necho hello\n").unwrap();
+        let empty = dir.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        let others = [script.as_path(), &empty, dir.path(), Path::new("/bin/sh"), Path::new("/nonexistent")];
+        for path in others {
+            assert_eq!(build_note_of(path), None, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_real_head_is_read_without_harm() {
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        for cut in 0..HEAD {
+            let found = note_in(&own[..cut]);
+            assert!(found.is_none() || found.as_deref() == Some(env!("CARGO_PKG_VERSION")));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_never_ours(bytes in proptest::collection::vec(any::<u8>(), 0..HEAD)) {
+            prop_assert_eq!(note_in(&bytes), None);
+        }
+
+        #[test]
+        fn a_damaged_head_is_read_without_harm(damage in proptest::collection::vec((0..HEAD, any::<u8>()), 1..40)) {
+            let mut head = std::fs::read(std::env::current_exe().unwrap()).unwrap()[..HEAD].to_vec();
+            for (at, byte) in damage {
+                head[at] = byte;
+            }
+            let _ = note_in(&head);
+        }
+
+        #[test]
+        fn random_notes_behind_a_good_head_are_read_without_harm(notes in proptest::collection::vec(any::<u32>(), 0..64)) {
+            let bytes: Vec<u8> = notes.iter().flat_map(|word| (word % 64).to_ne_bytes()).collect();
+            prop_assert_eq!(our_note(&bytes), None);
+        }
+    }
+}

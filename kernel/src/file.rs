@@ -54,7 +54,8 @@ pub fn create_whole(dir: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Resu
 /// The directory cannot be written, or is full.
 pub fn replace_whole(dir: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Result<FileId> {
     let dir = dir.as_fd();
-    let replaced = with_temporary(dir, name, mode, bytes, |temporary| rustix::fs::renameat(dir, temporary, dir, name));
+    let replaced =
+        with_temporary(dir, name, mode, bytes, |temporary| rustix::fs::renameat(dir, temporary, dir, name));
     replaced.tried("replace file", name)
 }
 
@@ -138,7 +139,12 @@ fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> rustix::i
     }
 }
 
-fn create_by_temporary(dir: BorrowedFd<'_>, name: &str, mode: u32, bytes: &[u8]) -> rustix::io::Result<FileId> {
+fn create_by_temporary(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    mode: u32,
+    bytes: &[u8],
+) -> rustix::io::Result<FileId> {
     with_temporary(dir, name, mode, bytes, |temporary| {
         match rustix::fs::renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
             // The file system does not know the flag: a link never replaces either.

@@ -15,7 +15,7 @@ pub use mac::{Mac, MacError};
 pub use removal::remove_early;
 
 use crate::error::{Error, Result};
-use crate::netlink::{DUMP, Message, REQUEST};
+use crate::netlink::{ACK, DUMP, Message, REQUEST};
 use crate::rtnl::{Request, Rtnl};
 use attrs::{IFLA_EXT_MASK, IFLA_IFNAME, IFLA_MASTER, RTEXT_FILTER_SKIP_STATS, RTM_DELLINK, RTM_GETLINK};
 use rustix::io::Errno;
@@ -150,7 +150,7 @@ pub fn remove(rtnl: &mut Rtnl, link: LinkRef<'_>) -> Result<bool> {
     let request = match link {
         LinkRef::Index(index) => removal(index),
         LinkRef::Name(name) => {
-            let message = attrs::message(RTM_DELLINK, crate::netlink::REQUEST | crate::netlink::ACK, 0, 0, 0);
+            let message = attrs::message(RTM_DELLINK, REQUEST | ACK, 0, 0, 0);
             Request::new("remove", name, message.attr_str(IFLA_IFNAME, name))
         }
     };

@@ -235,6 +235,13 @@ pub fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..end]).into_owned()
 }
 
+/// The bytes in hexadecimal, four to a group: how byte tests show a message.
+#[cfg(test)]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let group = |chunk: &[u8]| chunk.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    bytes.chunks(4).map(group).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -10,7 +10,7 @@ use rustix::thread::LinkNameSpaceType;
 use std::path::{Path, PathBuf};
 
 /// `statfs.f_type` of the file system that namespaces live in.
-const NSFS_MAGIC: i64 = 0x6e73_6673;
+const NSFS_MAGIC: rustix::fs::FsWord = 0x6e73_6673;
 /// What `NS_GET_NSTYPE` answers for a network namespace.
 const CLONE_NEWNET: i32 = 0x4000_0000;
 /// The namespace of the calling thread; `self` would be that of the process's first thread.
@@ -39,7 +39,8 @@ impl NetNs {
     pub fn open(path: &Path) -> Result<NetNs> {
         // NONBLOCK: a FIFO at this path must not hang the caller.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).tried("open network namespace", path.display())?;
+        let fd =
+            rustix::fs::open(path, flags, Mode::empty()).tried("open network namespace", path.display())?;
         if is_network_namespace(fd.as_fd()) {
             return Ok(NetNs { fd });
         }
@@ -85,7 +86,8 @@ impl NetNs {
     /// # Errors
     /// `EEXIST` when the file is there already; any step's own error, and then nothing is left.
     pub fn create_pinned(path: &Path) -> Result<NetNs> {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         share_directory(directory)?;
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::from_raw_mode(0o444)).tried("create", path.display())?;
@@ -136,7 +138,7 @@ fn enter(netns: BorrowedFd<'_>) -> rustix::io::Result<()> {
 }
 
 fn is_network_namespace(fd: BorrowedFd<'_>) -> bool {
-    let on_nsfs = rustix::fs::fstatfs(fd).is_ok_and(|fs| i64::from(fs.f_type) == NSFS_MAGIC);
+    let on_nsfs = rustix::fs::fstatfs(fd).is_ok_and(|fs| fs.f_type == NSFS_MAGIC);
     on_nsfs && sys::namespace_type(fd) == Ok(CLONE_NEWNET)
 }
 

@@ -5,23 +5,21 @@
 //! Builders only make requests; [`Nft`] sends them. What is made here reads naturally in `nft list ruleset`.
 //!
 //! ```no_run
-//! use kernel::nft::{Base, ChainKind, Element, Family, Hook, Nft, Policy, SetSpec, Table, Transaction, Type, Verdict};
+//! use kernel::nft::{Base, ChainKind, Element, Family, Hook, Nft, Policy, SetSpec, Table, Transaction, Type};
 //! use kernel::nft::{Selector, priority};
 //! # fn main() -> kernel::error::Result<()> {
 //! let table = Table::new(Family::Inet, "example");
-//! let (map, chain) = (table.set("masquerade4"), table.chain("postrouting"));
-//! let srcnat = Base { kind: ChainKind::Nat, hook: Hook::Postrouting, priority: priority::SRCNAT, policy: Policy::Accept };
-//! let subnet = table.chain("subnet");
-//! let element = Element::new(std::net::Ipv4Addr::new(10, 1, 0, 5)).to(Verdict::goto("subnet")).comment("who");
-//! Nft::open()?.put_element(map, &element, |missing| {
+//! let (set, chain) = (table.set("clients"), table.chain("postrouting"));
+//! let base = Base { kind: ChainKind::Nat, hook: Hook::Postrouting, priority: priority::SRCNAT, policy: Policy::Accept };
+//! let client = Element::new(std::net::Ipv4Addr::new(10, 1, 0, 5)).comment("whose");
+//! Nft::open()?.put_element(set, &client, |_| {
+//!     let mut missing = Transaction::new();
 //!     missing.push(table.add());
-//!     missing.push(map.add(&SetSpec::verdict_map(&[Type::Ipv4Addr])));
-//!     missing.push(subnet.add());
-//!     missing.push(subnet.flush());
-//!     missing.push(subnet.rule().masquerade().add());
-//!     missing.push(chain.add_base(&srcnat));
+//!     missing.push(set.add(&SetSpec::set(&[Type::Ipv4Addr])));
+//!     missing.push(chain.add_base(&base));
 //!     missing.push(chain.flush());
-//!     missing.push(chain.rule().vmap(&[Selector::IpSaddr], "masquerade4").add());
+//!     missing.push(chain.rule().in_set(&[Selector::IpSaddr], set.name).masquerade().add());
+//!     Ok(missing)
 //! })
 //! # }
 //! ```
@@ -70,7 +68,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 
 /// A socket to the nf_tables of one network namespace.
 ///
-/// Closing the last descriptor of it after something was deleted waits for an RCU grace period (4-15 ms): the kernel
+/// Closing the last descriptor of it after something was deleted waits for an RCU grace period (4-30 ms): the kernel
 /// first ends what the deletion left to do. A caller in a hurry passes a duplicate of the descriptor to a helper that
 /// outlives it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use crate::addr::{family, ip, octets};
 use crate::error::Result;
-use crate::netlink::{ACK, CREATE, DUMP, Message, NESTED, REQUEST, attribute, attributes, u16_at, u32_at};
+use crate::netlink::{ACK, CREATE, DUMP, Message, REQUEST, attribute, attributes, u16_at, u32_at};
 use crate::rtnl::{Request, Rtnl};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
@@ -93,10 +93,10 @@ impl Route {
             .body(head)
             .maybe(dst, |m, dst| m.attr(RTA_DST, &dst))
             .maybe(self.gw, |m, gw| self.gateway(m, gw))
-            .attr_u32(RTA_OIF, self.index)
+            .maybe(table, |m, table| m.attr_u32(RTA_TABLE, table))
             .maybe(self.src, |m, src| m.attr(RTA_PREFSRC, &octets(src)))
             .maybe(self.priority, |m, priority| m.attr_u32(RTA_PRIORITY, priority))
-            .maybe(table, |m, table| m.attr_u32(RTA_TABLE, table))
+            .attr_u32(RTA_OIF, self.index)
     }
 
     /// `via inet6 …`: a gateway of the other family comes with its own.
@@ -112,7 +112,7 @@ impl Route {
     fn metrics(&self) -> Option<impl FnOnce(Message) -> Message + use<>> {
         let (mtu, advmss) = (self.mtu, self.advmss);
         (mtu.is_some() || advmss.is_some()).then_some(move |message: Message| {
-            message.nest(RTA_METRICS | NESTED, |m| {
+            message.nest(RTA_METRICS, |m| {
                 m.maybe(mtu, |m, mtu| m.attr_u32(RTAX_MTU, mtu))
                     .maybe(advmss, |m, advmss| m.attr_u32(RTAX_ADVMSS, advmss))
             })
@@ -184,7 +184,9 @@ fn found(payload: &[u8]) -> Option<Vec<RouteFound>> {
         src: attribute(attrs, RTA_PREFSRC).and_then(|value| ip(family, value)),
     };
     match attribute(attrs, RTA_MULTIPATH) {
-        Some(hops) => Some(each_hop(family, hops).map(|(gw, index)| RouteFound { gw, index, ..route }).collect()),
+        Some(hops) => {
+            Some(each_hop(family, hops).map(|(gw, index)| RouteFound { gw, index, ..route }).collect())
+        }
         None => Some(vec![route]),
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::netlink::{self, DUMP_INTERRUPTED, Message, Outcome};
 use crate::netns::NetNs;
-use crate::socket::{Protocol, Socket, unanswered};
+use crate::socket::{Protocol, Socket};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 
@@ -106,24 +106,27 @@ impl Rtnl {
             note_outcomes(datagram, &mut outcomes);
         }
         let judged = requests.iter().zip(outcomes);
-        judged.filter_map(|(request, (_, outcome))| Some((request, outcome?))).try_for_each(|(r, o)| r.judge(o))
+        judged
+            .filter_map(|(request, (_, outcome))| Some((request, outcome?)))
+            .try_for_each(|(r, o)| r.judge(o))
     }
 
     /// Sends a request for one thing and reads it: `read` gets the payload of the reply.
     ///
     /// # Errors
     /// What the kernel refused: `ENODEV` or `ENOENT` where there is no such thing.
-    pub fn query<T>(&mut self, mut request: Request, mut read: impl FnMut(&[u8]) -> Option<T>) -> Result<T> {
+    pub fn query<T>(&mut self, mut request: Request, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T> {
         let sequence = self.send_one(&mut request)?;
         loop {
             let datagram = self.socket.receive().map_err(|errno| request.refused(errno))?;
-            for reply in netlink::replies(datagram).filter(|reply| reply.sequence == sequence) {
-                match reply.outcome() {
-                    Some(outcome) => request.judge(outcome)?,
-                    None => return read(reply.payload).ok_or_else(|| request.refused(Errno::BADMSG)),
-                }
-                return Err(unanswered(request.op, &request.object));
-            }
+            let Some(reply) = netlink::replies(datagram).find(|reply| reply.sequence == sequence) else {
+                continue;
+            };
+            let Some(outcome) = reply.outcome() else {
+                return read(reply.payload).ok_or_else(|| request.refused(Errno::BADMSG));
+            };
+            request.judge(outcome)?;
+            return Err(request.refused(Errno::NODATA));
         }
     }
 
@@ -131,7 +134,11 @@ impl Rtnl {
     ///
     /// # Errors
     /// What the kernel refused; `EAGAIN` when the list changed under each of many attempts.
-    pub fn dump<T>(&mut self, mut request: Request, mut read: impl FnMut(&[u8]) -> Option<T>) -> Result<Vec<T>> {
+    pub fn dump<T>(
+        &mut self,
+        mut request: Request,
+        mut read: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>> {
         for _ in 0..DUMP_ATTEMPTS {
             let mut found = Vec::new();
             let whole = self.dump_once(&mut request, |payload| found.extend(read(payload)))?;

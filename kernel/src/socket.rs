@@ -1,6 +1,6 @@
 //! A netlink socket: bytes out, datagrams in. What they mean is said elsewhere (`rtnl.rs`, `nft.rs`).
 
-use crate::error::{Error, Result, Tried};
+use crate::error::{Result, Tried};
 use crate::netns::NetNs;
 use crate::sys;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -101,7 +101,9 @@ impl Socket {
     /// # Errors
     /// The kernel refuses the group.
     pub fn join(&self, group: i32) -> Result<()> {
-        self.membership(ADD_MEMBERSHIP, group).tried("join", format_args!("netlink group {group}"))
+        self.take_port()
+            .and_then(|()| self.membership(ADD_MEMBERSHIP, group))
+            .tried("join", format_args!("netlink group {group}"))
     }
 
     /// Leaves a multicast group.
@@ -110,6 +112,15 @@ impl Socket {
     /// The kernel refuses.
     pub fn leave(&self, group: i32) -> Result<()> {
         self.membership(DROP_MEMBERSHIP, group).tried("leave", format_args!("netlink group {group}"))
+    }
+
+    /// A socket without a port is passed over by the kernel's multicast, member or not.
+    fn take_port(&self) -> rustix::io::Result<()> {
+        match rustix::net::bind(&self.fd, &rustix::net::netlink::SocketAddrNetlink::new(0, 0)) {
+            // It has one since its first send.
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(errno) => Err(errno),
+        }
     }
 
     fn membership(&self, option: i32, group: i32) -> rustix::io::Result<()> {
@@ -146,9 +157,4 @@ fn strict(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
         Err(Errno::NOPROTOOPT) => Ok(()),
         other => other,
     }
-}
-
-/// The error of a request whose answer never came: the kernel had no memory for it, or somebody else read it.
-pub(crate) fn unanswered(op: &str, object: &str) -> Error {
-    Error::new(op, object, Errno::NODATA)
 }

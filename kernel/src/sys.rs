@@ -1,6 +1,9 @@
 //! The only file that may say `unsafe`: system calls that neither std nor rustix offers as safe functions, and
 //! the note that every binary of this build carries.
-#![allow(unsafe_code, reason = "the one place for what the compiler cannot check; each block tells why it holds")]
+#![allow(
+    unsafe_code,
+    reason = "the one place for what the compiler cannot check; each block tells why it holds"
+)]
 
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::{Errno, Result};
@@ -58,8 +61,9 @@ pub(crate) fn own_note() -> &'static str {
 pub(crate) fn set_socket_option(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> Result<()> {
     let length = libc::socklen_t::try_from(size_of::<c_int>()).map_err(|_| Errno::INVAL)?;
     // SAFETY: the kernel reads `length` bytes at the pointer, which is the whole of `value`, alive for the call.
-    let status =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast::<c_void>(), length) };
+    let status = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast::<c_void>(), length)
+    };
     check(status).map(drop)
 }
 
@@ -131,7 +135,9 @@ pub(crate) fn fork_detached(child: impl FnOnce()) -> Result<()> {
 /// Waits for the intermediate child; that it could not fork is told by its exit code.
 fn wait_for(child: libc::pid_t) -> Result<()> {
     let pid = Pid::from_raw(child).ok_or(Errno::CHILD)?;
-    let waited = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()));
+    let waited = rustix::io::retry_on_intr(|| {
+        rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
+    });
     match waited {
         Ok(Some((_, status))) if status.exit_status() == Some(0) => Ok(()),
         // A caller that ignores SIGCHLD has the child reaped by the kernel, and its exit code with it.

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 /// Multicast group of link changes.
 const RTNLGRP_LINK: i32 = 1;
-const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 
@@ -71,6 +70,8 @@ impl Drop for Subscription<'_> {
     fn drop(&mut self) {
         // A socket that stays subscribed only reads more than it needs.
         let _ = self.socket.leave(RTNLGRP_LINK);
+        // A notification carries the sequence number of whoever caused it, which may be one of ours to come.
+        while self.socket.receive_now().is_ok() {}
     }
 }
 
@@ -81,17 +82,22 @@ pub(crate) fn wait_on(
     refusal_of: Option<u32>,
     deadline: Instant,
 ) -> Result<Event> {
-    let mut lookup = None;
+    let (mut lookup, mut lost) = (None, false);
     loop {
         match socket.receive_now() {
             Ok(datagram) => {
-                let mut events = netlink::replies(datagram).filter_map(|r| judge(&r, index, refusal_of, lookup));
+                let mut events =
+                    netlink::replies(datagram).filter_map(|r| judge(&r, index, refusal_of, lookup));
                 if let Some(event) = events.next() {
                     return Ok(event);
                 }
             }
-            // Notifications were lost, ours perhaps among them: ask.
-            Err(Errno::NOBUFS) => lookup = Some(ask(socket, index)?),
+            Err(Errno::NOBUFS) => lost = true,
+            // Ours may be among the lost: ask. Not earlier: a queue that is full loses the answer too.
+            Err(Errno::AGAIN) if lost => {
+                lookup = Some(ask(socket, index)?);
+                lost = false;
+            }
             Err(Errno::AGAIN) if Instant::now() >= deadline => return Ok(Event::Late),
             Err(Errno::AGAIN) => sleep(socket, deadline).map_err(|errno| failed(index, errno))?,
             Err(errno) => return Err(failed(index, errno)),
@@ -168,7 +174,8 @@ mod tests {
         assert!(judged(&dellink(7, 7)).is_none(), "a port that leaves its bridge is no removed link");
         assert!(judged(&dellink(0, 8)).is_none(), "another link");
         let mut changed = dellink(0, 7).as_bytes().to_vec();
-        changed[4..6].copy_from_slice(&RTM_NEWLINK.to_ne_bytes());
+        let new_link: u16 = 16;
+        changed[4..6].copy_from_slice(&new_link.to_ne_bytes());
         let reply = netlink::replies(&changed).next().unwrap();
         assert!(judge(&reply, 7, None, None).is_none(), "a changed link");
     }

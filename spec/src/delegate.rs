@@ -4,10 +4,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::exec::patience;
 pub use crate::exec::{exec, exec_within};
 use crate::names::PluginType;
 use crate::request::{Add, Attachment, Caller, Check, Del, Gc, Status};
@@ -51,7 +54,7 @@ impl Delegate {
     /// The delegate's own; code 6 when it succeeded and printed no result. It has to be sent a DEL after either.
     pub fn add(&self, call: &Add) -> Result<Success> {
         let env = environment(&call.caller, Some(&call.attachment), Some(&call.netns));
-        let answer = exec(&self.binary, "ADD", &env, call.config.bytes())?;
+        let answer = self.run("ADD", &env, call.config.bytes())?;
         result(&self.binary, &answer, call.config.version)
     }
 
@@ -61,7 +64,7 @@ impl Delegate {
     /// The delegate's own.
     pub fn check(&self, call: &Check) -> Result<()> {
         let env = environment(&call.caller, Some(&call.attachment), Some(&call.netns));
-        exec(&self.binary, "CHECK", &env, call.config.bytes()).map(drop)
+        self.run("CHECK", &env, call.config.bytes()).map(drop)
     }
 
     /// Has the delegate do its part of a DEL.
@@ -70,7 +73,7 @@ impl Delegate {
     /// The delegate's own.
     pub fn del(&self, call: &Del) -> Result<()> {
         let env = environment(&call.caller, Some(&call.attachment), call.netns.as_deref());
-        exec(&self.binary, "DEL", &env, call.config.bytes()).map(drop)
+        self.run("DEL", &env, call.config.bytes()).map(drop)
     }
 
     /// Has the delegate do its part of a GC.
@@ -78,7 +81,7 @@ impl Delegate {
     /// # Errors
     /// The delegate's own.
     pub fn gc(&self, call: &Gc) -> Result<()> {
-        exec(&self.binary, "GC", &environment(&call.caller, None, None), call.config.bytes()).map(drop)
+        self.run("GC", &environment(&call.caller, None, None), call.config.bytes()).map(drop)
     }
 
     /// Asks the delegate whether an ADD could be served.
@@ -86,9 +89,27 @@ impl Delegate {
     /// # Errors
     /// The delegate's own.
     pub fn status(&self, call: &Status) -> Result<()> {
-        exec(&self.binary, "STATUS", &environment(&call.caller, None, None), call.config.bytes()).map(drop)
+        self.run("STATUS", &environment(&call.caller, None, None), call.config.bytes()).map(drop)
     }
 }
+
+impl Delegate {
+    /// Executes the delegate; it has 100 s, or `TIDEWATER_DELEGATE_TIMEOUT` seconds.
+    ///
+    /// Once one took too long, what follows in this process is the way back out of the request, for which our own
+    /// caller will not wait as long again.
+    fn run(&self, command: &str, env: &[(&str, OsString)], stdin: &[u8]) -> Result<Vec<u8>> {
+        static HUNG: AtomicBool = AtomicBool::new(false);
+        let limit = if HUNG.load(Ordering::Relaxed) { patience().min(WAY_BACK) } else { patience() };
+        let started = Instant::now();
+        let answer = exec_within(limit, &self.binary, command, env, stdin);
+        HUNG.fetch_or(started.elapsed() >= limit, Ordering::Relaxed);
+        answer
+    }
+}
+
+/// How long a delegate may take after one hung.
+const WAY_BACK: Duration = Duration::from_secs(10);
 
 /// The result that a plugin printed.
 ///

@@ -17,10 +17,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::error::{Error, Result};
 
-/// How long a plugin may take. Runtimes give up after two minutes; the cause should come before that.
+/// How long a delegate may take. Runtimes give up after two minutes; the cause should come before that.
 const PATIENCE: Duration = Duration::from_secs(100);
 /// Overrides it, in seconds.
 const PATIENCE_VARIABLE: &str = "TIDEWATER_DELEGATE_TIMEOUT";
+/// How much longer a plugin may take that has delegates: it has to see them killed, and to undo its own part.
+const CLEANING_UP: Duration = Duration::from_secs(20);
 /// How long an executable may stay open for writing (ETXTBSY) while somebody installs it.
 const INSTALLING: Duration = Duration::from_secs(1);
 /// How long a killed plugin may take to be gone; one that hangs in the kernel is left to itself.
@@ -34,8 +36,8 @@ const LARGEST_QUOTE: usize = 1024;
 
 /// Executes a plugin with `CNI_COMMAND` and `env` on top of this process's environment; gives its stdout.
 ///
-/// Its stderr is ours. It gets a process group of its own, which is killed after 100 s, or after
-/// `TIDEWATER_DELEGATE_TIMEOUT` seconds.
+/// Its stderr is ours. It gets a process group of its own, which is killed when it takes too long: after the 100 s that
+/// it may give a delegate of its own (`TIDEWATER_DELEGATE_TIMEOUT` seconds, when that is set) and 20 s to clean up.
 ///
 /// # Errors
 /// The error object that the plugin printed, as it is; else libcni's words about what it did instead. Code 11 when it
@@ -46,7 +48,7 @@ pub fn exec(
     env: &[(&str, impl AsRef<OsStr>)],
     stdin: &[u8],
 ) -> Result<Vec<u8>> {
-    exec_within(patience(), binary, command, env, stdin)
+    exec_within(patience() + CLEANING_UP, binary, command, env, stdin)
 }
 
 /// [`exec`] with a time limit of the caller's own.
@@ -84,7 +86,8 @@ pub fn exec_within(
     }
 }
 
-fn patience() -> Duration {
+/// How long a delegate may take.
+pub(crate) fn patience() -> Duration {
     let seconds = std::env::var(PATIENCE_VARIABLE).ok().and_then(|text| text.parse().ok());
     seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(PATIENCE)
 }
@@ -217,7 +220,7 @@ impl Running {
 
     /// Kills the plugin with all its children.
     fn kill(&mut self) {
-        // The group may be empty already; there is nobody to tell.
+        // Who has ended already cannot be killed, and that is fine.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let give_up = Instant::now() + DYING;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < give_up {

@@ -17,11 +17,13 @@
 //! - *A coarse file system*, or one where the time cannot be set, keeps another time than the stamp: the index is never
 //!   believed, and each call reads all leases, as the reference does.
 //! - *Writing into* a lease file that exists does not touch the directory, but neither does it free or take an
-//!   address; whose the lease is, is read from the lease itself.
+//!   address. Whose a lease is, is read from the lease itself; only a DEL for a name that somebody wrote into an
+//!   existing file does not find it before the next rescan (editors and `sed -i` make a new file, which is seen).
 //!
-//! Two things can slip in unseen: what a person does, without the lock, within the fraction of a millisecond between our change and
-//! our stamp; and files removed from the side directory by hand. Even then no address is given twice, as it is the
-//! exclusive creation of the lease file that gives it; a forgotten one is found when the pool looks full, or by GC, which both read everything.
+//! Two things can slip in unseen: what somebody does without the lock within the fraction of a millisecond between
+//! our change and our stamp; and owner files removed by hand. Even then no address is given twice, as it is the
+//! exclusive creation of the lease file that gives it. What was forgotten is found by GC, and when a set looks
+//! full: both read everything.
 //!
 //! Atomicity, not durability: nothing here is synced. After a power failure the boot is another, the index
 //! counts for nothing, and no lease of the boot before is worth anything either.
@@ -199,6 +201,7 @@ impl Index {
     fn write_whole(&self, path: &Path) -> std::io::Result<File> {
         let file = files::open(path, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?;
         let mut bytes = self.header.encode();
+        bytes.resize(HEADER_LEN, 0);
         self.pages.values().for_each(|page| bytes.extend(page.bytes()));
         file.write_all_at(&bytes, 0)?;
         Ok(file)

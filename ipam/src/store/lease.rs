@@ -184,9 +184,8 @@ impl LastReserved {
     /// Over the old text, then cut to length: one killed in between leaves some address, or none.
     fn write(&self, text: &[u8]) -> std::io::Result<()> {
         let Some(file) = &self.file else {
-            let created =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.path);
-            return created?.write_all(text);
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+            return files::open(&self.path, flags)?.write_all(text);
         };
         file.write_all_at(text, 0)?;
         if self.text.len() > text.len() { file.set_len(text.len() as u64) } else { Ok(()) }

@@ -29,11 +29,17 @@ pub(crate) struct Owner {
     pub(crate) boot: String,
     /// `<dev>:<ino> <path>` of its network namespace, where that was known.
     pub(crate) netns: Option<String>,
-    /// Its leases.
+    /// Its leases, by address.
     pub(crate) leases: Vec<(IpAddr, FileId)>,
 }
 
 impl Owner {
+    /// The file that its lease of an address was.
+    pub(crate) fn identity_of(&self, ip: IpAddr) -> Option<FileId> {
+        let at = self.leases.binary_search_by_key(&ip, |(ip, _)| *ip).ok()?;
+        self.leases.get(at).map(|(_, identity)| *identity)
+    }
+
     /// Reads what `Display` writes; lines of later versions are passed over.
     fn parse(text: &str) -> Owner {
         let mut owner = Owner::default();
@@ -103,8 +109,9 @@ impl Owners {
 
     /// What its file says.
     pub(crate) fn read(&self, key: &Key) -> Option<Owner> {
-        let mut text = String::with_capacity(512);
-        files::open(&self.path(key), OFlags::RDONLY).ok()?.read_to_string(&mut text).ok()?;
+        let mut file = files::open(&self.path(key), OFlags::RDONLY).ok()?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
         Some(Owner::parse(&text))
     }
 

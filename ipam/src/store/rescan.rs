@@ -82,12 +82,9 @@ impl Found {
 
     /// Whether exactly this lease file was made, or first seen, in another boot.
     fn is_over(&self, boot: &str, ip: IpAddr, identity: FileId) -> bool {
-        self.before.as_ref().is_some_and(|before| {
-            !boot.is_empty()
-                && !before.boot.is_empty()
-                && before.boot != boot
-                && before.leases.contains(&(ip, identity))
-        })
+        let Some(before) = &self.before else { return false };
+        let other_boot = before.boot != boot && !before.boot.is_empty() && !boot.is_empty();
+        other_boot && before.identity_of(ip) == Some(identity)
     }
 
     /// What was written, and what is to be. The namespace stays known within its boot.

@@ -1,13 +1,15 @@
 //! Bridges, their ports, and the VLANs on them.
 
+use super::Mac;
 use super::attrs::{
     AF_BRIDGE, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BR_VLAN_FILTERING, IFLA_BRPORT_ISOLATED,
     IFLA_BRPORT_MODE, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, IFLA_PROTINFO,
     RTM_DELLINK, RTM_NEWLINK, RTM_SETLINK, family_message, message,
 };
-use super::Mac;
 use crate::error::Result;
-use crate::netlink::{ACK, CREATE, DUMP, EXCL, Message, NESTED, REQUEST, attribute, attributes, u16_at, u32_at};
+use crate::netlink::{
+    ACK, CREATE, DUMP, EXCL, Message, NESTED, REQUEST, attribute, attributes, u16_at, u32_at,
+};
 use crate::rtnl::{Request, Rtnl};
 use std::ops::RangeInclusive;
 
@@ -43,10 +45,10 @@ impl Bridge<'_> {
     pub fn create(&self) -> Request {
         let flags = if self.promisc { IFF_UP | IFF_PROMISC } else { IFF_UP };
         let message = message(RTM_NEWLINK, REQUEST | ACK | CREATE | EXCL, 0, flags, flags)
-            .attr_str(IFLA_IFNAME, self.name)
             .attr(IFLA_ADDRESS, &self.mac.0)
             .maybe(self.mtu, |m, mtu| m.attr_u32(IFLA_MTU, mtu))
-            .nest(IFLA_LINKINFO | NESTED, |m| {
+            .attr_str(IFLA_IFNAME, self.name)
+            .nest(IFLA_LINKINFO, |m| {
                 let kind = m.attr(IFLA_INFO_KIND, b"bridge");
                 kind.maybe(self.vlan_filtering.then_some(1), filtering)
             });
@@ -55,13 +57,13 @@ impl Bridge<'_> {
 }
 
 fn filtering(message: Message, on: u8) -> Message {
-    message.nest(IFLA_INFO_DATA | NESTED, |m| m.attr(IFLA_BR_VLAN_FILTERING, &[on]))
+    message.nest(IFLA_INFO_DATA, |m| m.attr(IFLA_BR_VLAN_FILTERING, &[on]))
 }
 
 /// `ip link set BRIDGE type bridge vlan_filtering 1`.
 pub fn set_vlan_filtering(index: u32) -> Request {
     let message = message(RTM_NEWLINK, REQUEST | ACK, index, 0, 0)
-        .nest(IFLA_LINKINFO | NESTED, |m| filtering(m.attr(IFLA_INFO_KIND, b"bridge"), 1));
+        .nest(IFLA_LINKINFO, |m| filtering(m.attr(IFLA_INFO_KIND, b"bridge"), 1));
     Request::new("set VLAN filtering of", format!("link {index}"), message)
 }
 
@@ -120,7 +122,7 @@ impl Vlans {
 
     /// `bridge` names the side only where it is `self`; the kernel takes none for `master`.
     fn message(&self, kind: u16, flags: u16) -> Message {
-        bridge_message(kind, self.index).nest(IFLA_AF_SPEC | NESTED, |m| {
+        bridge_message(kind, self.index).nest(IFLA_AF_SPEC, |m| {
             let own = (self.side == VlanSide::Bridge).then_some(BRIDGE_FLAGS_SELF);
             let m = m.maybe(own, |m, flags| m.attr(IFLA_BRIDGE_FLAGS, &flags.to_ne_bytes()));
             if self.ids.start() == self.ids.end() {
@@ -174,7 +176,8 @@ fn vlans_in(payload: &[u8], index: u32) -> Vec<VlanInfo> {
 fn vlans_of_entry(entry: &[u8]) -> Option<impl Iterator<Item = VlanInfo> + use<>> {
     let vlan = attribute(entry, BRIDGE_VLANDB_ENTRY_INFO)?;
     let (flags, first) = (u16_at(vlan, 0)?, u16_at(vlan, 2)?);
-    let last = attribute(entry, BRIDGE_VLANDB_ENTRY_RANGE).and_then(|range| u16_at(range, 0)).unwrap_or(first);
+    let last =
+        attribute(entry, BRIDGE_VLANDB_ENTRY_RANGE).and_then(|range| u16_at(range, 0)).unwrap_or(first);
     let (pvid, untagged) = (flags & VLAN_PVID != 0, flags & VLAN_UNTAGGED != 0);
     Some((first..=last).map(move |id| VlanInfo { id, pvid, untagged }))
 }
@@ -188,4 +191,36 @@ fn vlan_info(message: Message, flags: u16, id: u16) -> Message {
     value[..2].copy_from_slice(&flags.to_ne_bytes());
     value[2..].copy_from_slice(&id.to_ne_bytes());
     message.attr(IFLA_BRIDGE_VLAN_INFO, &value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::netlink::{hex, replies};
+
+    #[test]
+    fn vlans_are_asked_for_by_link() {
+        // bridge -d vlan show dev PORT, as far as RTM_GETVLAN goes
+        let expected = "18000000 72000103 00000000 00000000 07000000 07000000";
+        assert_eq!(hex(vlans_message(7).as_bytes()), expected);
+    }
+
+    #[test]
+    fn a_range_of_vlans_is_each_of_them() {
+        let entry = |m: Message, flags: u16, id: u16, last: Option<u16>| {
+            m.nest(BRIDGE_VLANDB_ENTRY | NESTED, |m| {
+                let vlan = [flags.to_ne_bytes(), id.to_ne_bytes()].concat();
+                m.attr(BRIDGE_VLANDB_ENTRY_INFO, &vlan)
+                    .maybe(last, |m, last| m.attr(BRIDGE_VLANDB_ENTRY_RANGE, &last.to_ne_bytes()))
+            })
+        };
+        let message = Message::new(112, 2).body(&[7, 0, 0, 0, 7, 0, 0, 0]);
+        let message = entry(entry(message, 6, 1, None), 0, 10, Some(12));
+        let payload = replies(message.as_bytes()).next().unwrap().payload;
+        let tagged = |id| VlanInfo { id, pvid: false, untagged: false };
+        let first = VlanInfo { id: 1, pvid: true, untagged: true };
+        assert_eq!(vlans_in(payload, 7), [first, tagged(10), tagged(11), tagged(12)]);
+        assert_eq!(vlans_in(payload, 8), []);
+    }
 }

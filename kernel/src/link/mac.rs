@@ -15,7 +15,8 @@ impl Mac {
     /// The kernel gives no random bytes.
     pub fn random() -> Result<Mac, crate::error::Error> {
         let mut bytes = [0; 6];
-        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).tried("draw", "a random MAC")?;
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+            .tried("draw", "a random MAC")?;
         bytes[0] = bytes[0] & 0xfc | 0x02;
         Ok(Mac(bytes))
     }
@@ -84,7 +85,9 @@ mod tests {
 
     #[test]
     fn refuses_other_text() {
-        for text in ["", "02:42:0a:01:00", "02:42:0a:01:00:ff:00", "2:42:0a:01:00:ff", "+2:42:0a:01:00:ff", "zz:"] {
+        for text in
+            ["", "02:42:0a:01:00", "02:42:0a:01:00:ff:00", "2:42:0a:01:00:ff", "+2:42:0a:01:00:ff", "zz:"]
+        {
             assert_eq!(text.parse::<Mac>(), Err(MacError), "{text}");
         }
     }

@@ -1,12 +1,12 @@
 //! A pair of virtual Ethernet links, each end born where it is to live.
 
 use super::attrs::{
-    IFF_UP, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-    IFLA_NET_NS_FD, RTM_NEWLINK, RTM_SETLINK, message,
+    IFF_UP, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
+    IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, RTM_NEWLINK, RTM_SETLINK, message,
 };
 use super::{LinkRef, Mac, get};
 use crate::error::Result;
-use crate::netlink::{ACK, CREATE, EXCL, Message, NESTED, REQUEST};
+use crate::netlink::{ACK, CREATE, EXCL, Message, REQUEST};
 use crate::netns::NetNs;
 use crate::rtnl::{Request, Rtnl};
 use rustix::fd::{AsFd, AsRawFd};
@@ -40,13 +40,11 @@ impl Veth<'_> {
     /// `ip link add HOST up address MAC mtu MTU master BRIDGE type veth peer name IF address MAC mtu MTU netns NS`
     pub fn create(&self) -> Request {
         let message = message(RTM_NEWLINK, REQUEST | ACK | CREATE | EXCL, 0, IFF_UP, IFF_UP)
-            .attr_str(IFLA_IFNAME, self.host_name)
             .attr(IFLA_ADDRESS, &self.host_mac.0)
             .maybe(self.mtu, |m, mtu| m.attr_u32(IFLA_MTU, mtu))
             .maybe(self.master, |m, master| m.attr_u32(IFLA_MASTER, master))
-            .nest(IFLA_LINKINFO | NESTED, |m| {
-                m.attr(IFLA_INFO_KIND, b"veth").nest(IFLA_INFO_DATA | NESTED, |m| self.peer(m))
-            });
+            .attr_str(IFLA_IFNAME, self.host_name)
+            .nest(IFLA_LINKINFO, |m| m.attr(IFLA_INFO_KIND, b"veth").nest(IFLA_INFO_DATA, |m| self.peer(m)));
         let object = format!("{} with {} in its peer namespace", self.host_name, self.container_name);
         Request::new("create veth", object, message)
     }
@@ -62,12 +60,12 @@ impl Veth<'_> {
 
     fn peer(&self, message: Message) -> Message {
         let netns = self.netns.as_fd().as_raw_fd().cast_unsigned();
-        message.nest(VETH_INFO_PEER | NESTED, |m| {
+        message.nest(VETH_INFO_PEER, |m| {
             m.body(&[0; 16])
-                .attr_str(IFLA_IFNAME, self.container_name)
                 .attr(IFLA_ADDRESS, &self.container_mac.0)
                 .maybe(self.mtu, |m, mtu| m.attr_u32(IFLA_MTU, mtu))
                 .attr_u32(IFLA_NET_NS_FD, netns)
+                .attr_str(IFLA_IFNAME, self.container_name)
         })
     }
 }

@@ -103,15 +103,13 @@ impl<'a> Chain<'a> {
     /// `nft add chain … { type … hook … priority …; policy …; }`: fine where the same is there already, the
     /// policy is set anew; EEXIST or EOPNOTSUPP where a chain of this name is hooked elsewhere.
     pub fn add_base(self, base: &Base) -> Request {
-        let body = self
-            .named(msg::NEWCHAIN, NLM_F_CREATE)
-            .attr_str(nfta::TYPE, base.kind.name())
-            .attr_be32(nfta::POLICY, base.policy.number())
-            .nest(nfta::HOOK | NESTED, |hook| {
-                hook.attr_be32(nfta::HOOK_NUMBER, base.hook.number())
-                    .attr(nfta::HOOK_PRIORITY, &base.priority.to_be_bytes())
-            });
-        Request::new("add base chain", self.to_string(), body)
+        Request::new("add base chain", self.to_string(), self.hooked(NLM_F_CREATE, base))
+    }
+
+    /// `nft create chain … { type … hook … priority …; policy …; }`: EEXIST where it is there already. What is in the
+    /// same transaction, its first rules, is then made exactly once.
+    pub fn create_base(self, base: &Base) -> Request {
+        Request::new("create base chain", self.to_string(), self.hooked(NLM_F_CREATE | NLM_F_EXCL, base))
     }
 
     /// `nft flush chain`: all its rules go, the chain stays.
@@ -125,6 +123,16 @@ impl<'a> Chain<'a> {
     /// `nft delete chain`, rules included; ENOENT where there is none, EBUSY while something jumps to it.
     pub fn delete(self) -> Request {
         Request::new("delete chain", self.to_string(), self.named(msg::DELCHAIN, 0))
+    }
+
+    fn hooked(self, flags: u16, base: &Base) -> Message {
+        self.named(msg::NEWCHAIN, flags)
+            .attr_str(nfta::TYPE, base.kind.name())
+            .attr_be32(nfta::POLICY, base.policy.number())
+            .nest(nfta::HOOK | NESTED, |hook| {
+                hook.attr_be32(nfta::HOOK_NUMBER, base.hook.number())
+                    .attr(nfta::HOOK_PRIORITY, &base.priority.to_be_bytes())
+            })
     }
 
     fn named(self, kind: u8, flags: u16) -> Message {

@@ -15,7 +15,7 @@ pub(super) const OF_SET: u8 = 7;
 
 /// One comment as user data.
 pub(super) fn userdata(kind: u8, comment: &str) -> Vec<u8> {
-    let shown = cut(comment).as_bytes();
+    let shown = shown(comment).as_bytes();
     let mut bytes = Vec::with_capacity(shown.len() + 3);
     bytes.push(kind);
     bytes.push(u8::try_from(shown.len() + 1).unwrap_or(u8::MAX));
@@ -36,8 +36,8 @@ pub(super) fn read(mut userdata: &[u8], kind: u8) -> Option<String> {
     }
 }
 
-/// The longest beginning that fits, never half a character, and nothing behind a NUL.
-fn cut(comment: &str) -> &str {
+/// What is kept of a comment: the longest beginning that fits, never half a character, and nothing behind a NUL.
+pub(super) fn shown(comment: &str) -> &str {
     let comment = comment.split('\0').next().unwrap_or_default();
     let end = (0..=comment.len().min(MAX_COMMENT)).rev().find(|end| comment.is_char_boundary(*end));
     &comment[..end.unwrap_or(0)]

@@ -3,7 +3,7 @@
 use super::number::{NLM_F_CREATE, NLM_F_EXCL, elem, msg};
 use super::request::{Request, message};
 use super::verdict::put_value;
-use super::{Data, Key, Set, Value, comment};
+use super::{Data, ElementFound, Key, Set, Value, comment};
 use crate::netlink::{Message, NESTED};
 use std::time::Duration;
 
@@ -64,6 +64,12 @@ impl<'a> Element<'a> {
     /// `timeout 5s`, for a set with `flags timeout`.
     pub fn timeout(self, after: Duration) -> Element<'a> {
         Element { timeout: Some(after), ..self }
+    }
+
+    /// Whether this is what the kernel has.
+    pub(super) fn is_the_same_as(&self, found: &ElementFound) -> bool {
+        let comment = self.comment.map(comment::shown);
+        self.key == found.key && self.data == found.data && comment == found.comment.as_deref()
     }
 
     /// Only what an element is known by.

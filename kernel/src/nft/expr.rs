@@ -194,8 +194,9 @@ impl Expr<'_> {
     /// Writes the expression as an element of a rule's list.
     pub(super) fn put(&self, list: Message) -> Message {
         list.nest(super::number::LIST_ELEM | NESTED, |item| {
-            item.attr_str(rule::EXPR_NAME, self.name())
-                .nest(rule::EXPR_DATA | NESTED, |data| self.put_load(data).unwrap_or_else(|data| self.put_act(data)))
+            item.attr_str(rule::EXPR_NAME, self.name()).nest(rule::EXPR_DATA | NESTED, |data| {
+                self.put_load(data).unwrap_or_else(|data| self.put_act(data))
+            })
         })
     }
 
@@ -283,4 +284,3 @@ fn put_register(data: Message, kind: u16, register: Option<Register>) -> Message
 fn put_flags(data: Message, kind: u16, flags: u32) -> Message {
     if flags == 0 { data } else { data.attr_be32(kind, flags) }
 }
-

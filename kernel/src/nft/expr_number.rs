@@ -123,8 +123,6 @@ pub mod nat_flags {
     pub const PERSISTENT: u32 = 1 << 3;
     /// `fully-random`.
     pub const FULLY_RANDOM: u32 = 1 << 4;
-    /// An address is given; set by the builder.
-    pub(in crate::nft) const ADDRESS: u32 = 1;
-    /// A port is given; set by the builder.
-    pub(in crate::nft) const PORT: u32 = 2;
+    /// A port is given. The kernel sees that for itself; `nft` says it for constants.
+    pub(in crate::nft) const PORT: u32 = 1 << 1;
 }

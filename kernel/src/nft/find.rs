@@ -51,8 +51,19 @@ impl Nft {
     /// # Errors
     /// As [`Nft::has_table`]; `EINVAL` where the key has not the set's length.
     pub fn element(&mut self, set: Set<'_>, key: impl Into<Key>) -> Result<Option<ElementFound>> {
-        let question = set.get_element(&Element::new(key));
-        self.ask("get element of", &set, question, |payload| ElementFound::read_list(payload).into_iter().next())
+        self.element_like(set, &Element::new(key))
+    }
+
+    /// The element that this one would be deleted as.
+    pub(super) fn element_like(
+        &mut self,
+        set: Set<'_>,
+        element: &Element<'_>,
+    ) -> Result<Option<ElementFound>> {
+        let question = set.get_element(&element.bare());
+        self.ask("get element of", &set, question, |payload| {
+            ElementFound::read_list(payload).into_iter().next()
+        })
     }
 
     /// All tables of the families that this room speaks of.
@@ -61,7 +72,8 @@ impl Nft {
     /// As [`Nft::has_table`]; `EINTR` where others changed the ruleset at each of many attempts. So for all lists.
     pub fn tables(&mut self) -> Result<Vec<TableFound>> {
         // 0 asks for all families.
-        let question = Message::new(u16::from_be_bytes([super::number::SUBSYSTEM, msg::GETTABLE]), 1 | NLM_F_DUMP);
+        let question =
+            Message::new(u16::from_be_bytes([super::number::SUBSYSTEM, msg::GETTABLE]), 1 | NLM_F_DUMP);
         self.dump("list", &"nf_tables tables", question.body(&[0; 4]), TableFound::read)
     }
 
@@ -100,7 +112,8 @@ impl Nft {
     /// As [`Nft::tables`].
     pub fn elements(&mut self, set: Set<'_>) -> Result<Vec<ElementFound>> {
         let question = set.get_elements(NLM_F_DUMP);
-        let lists = self.dump("list elements of", &set, question, |payload| Some(ElementFound::read_list(payload)))?;
+        let lists =
+            self.dump("list elements of", &set, question, |payload| Some(ElementFound::read_list(payload)))?;
         Ok(lists.into_iter().flatten().collect())
     }
 
@@ -146,7 +159,8 @@ impl Nft {
                 Err((errno, note)) => return Err(Error::new(op, object.to_string(), errno).with_note(note)),
             }
         }
-        Err(Error::new(op, object.to_string(), Errno::INTR).with_note(Some("the ruleset kept changing".to_owned())))
+        Err(Error::new(op, object.to_string(), Errno::INTR)
+            .with_note(Some("the ruleset kept changing".to_owned())))
     }
 
     /// One round; `None` where it was interrupted. It is read to its end in any case: a socket has one dump at a time.
@@ -188,4 +202,3 @@ fn refused(reply: &Reply<'_>) -> Option<(Errno, Option<String>)> {
 fn unanswered(errno: Errno) -> Errno {
     if errno == Errno::AGAIN { Errno::NODATA } else { errno }
 }
-

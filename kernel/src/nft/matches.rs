@@ -100,8 +100,10 @@ impl<'a> Rule<'a> {
                 .with(Expr::Cmp { register: REGISTER, compare, value: address });
         }
         let value = Value::bytes(&address.as_bytes()[..bits / 8]);
-        self.assume(selector)
-            .with(selector.load_first(REGISTER, bits / 8))
-            .with(Expr::Cmp { register: REGISTER, compare, value })
+        self.assume(selector).with(selector.load_first(REGISTER, bits / 8)).with(Expr::Cmp {
+            register: REGISTER,
+            compare,
+            value,
+        })
     }
 }

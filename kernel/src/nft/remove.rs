@@ -1,6 +1,7 @@
 //! Removals: gone afterwards, fine if already gone.
 //!
-//! All that goes together should go by one [`Nft::remove`]: consecutive deletions wait for each other in the kernel.
+//! They ask before they delete: a transaction that fails costs a grace period, see `put.rs`. All that goes together
+//! should go by one [`Nft::remove`].
 
 use super::{Chain, Element, Key, Nft, Request, RuleFound, Set, Table};
 use crate::error::Result;
@@ -10,8 +11,8 @@ use rustix::io::Errno;
 const ATTEMPTS: u32 = 8;
 
 impl Nft {
-    /// Commits these deletions at once; where an object of one is gone already, each by itself. Says how many of them
-    /// found what they were to delete.
+    /// Commits these deletions, of what was seen shortly before, at once; where an object of one is gone meanwhile,
+    /// each by itself. Says how many of them found what they were to delete.
     ///
     /// # Errors
     /// Of the request that the kernel refused for another reason than `ENOENT`.
@@ -35,7 +36,7 @@ impl Nft {
     /// # Errors
     /// As [`Nft::remove`].
     pub fn remove_table(&mut self, table: Table<'_>) -> Result<bool> {
-        gone(self.apply([table.delete()]))
+        Ok(self.has_table(table)? && gone(self.apply([table.delete()]))?)
     }
 
     /// Removes a chain with its rules; `false` where there was none.
@@ -43,7 +44,7 @@ impl Nft {
     /// # Errors
     /// As [`Nft::remove`]; `EBUSY` while a rule or an element leads to it.
     pub fn remove_chain(&mut self, chain: Chain<'_>) -> Result<bool> {
-        gone(self.apply([chain.delete()]))
+        Ok(self.chain(chain)?.is_some() && gone(self.apply([chain.delete()]))?)
     }
 
     /// Removes a set with its elements; `false` where there was none.
@@ -51,10 +52,10 @@ impl Nft {
     /// # Errors
     /// As [`Nft::remove`]; `EBUSY` while a rule uses it.
     pub fn remove_set(&mut self, set: Set<'_>) -> Result<bool> {
-        gone(self.apply([set.delete()]))
+        Ok(self.has_set(set)? && gone(self.apply([set.delete()]))?)
     }
 
-    /// Removes a rule; `false` where there was none.
+    /// Removes a rule that was seen shortly before; `false` where it is gone.
     ///
     /// # Errors
     /// As [`Nft::remove`].
@@ -62,45 +63,60 @@ impl Nft {
         gone(self.apply([chain.delete_rule(handle)]))
     }
 
-    /// Removes an element; `false` where there was none.
+    /// Removes the element with this key; `false` where there was none. Of a set of intervals, [`Nft::remove_elements`].
     ///
     /// # Errors
     /// As [`Nft::remove`].
     pub fn remove_element(&mut self, set: Set<'_>, key: impl Into<Key>) -> Result<bool> {
-        gone(self.apply(set.delete_elements(&[Element::new(key)])))
+        Ok(self.remove_elements(set, &[Element::new(key)])? == 1)
     }
 
-    /// Removes elements; says how many there were.
+    /// Removes elements, by their keys; says how many there were.
     ///
     /// # Errors
     /// As [`Nft::remove`].
     pub fn remove_elements(&mut self, set: Set<'_>, elements: &[Element<'_>]) -> Result<usize> {
-        if gone(self.apply(set.delete_elements(elements)))? {
-            return Ok(elements.len());
+        let mut present = Vec::with_capacity(elements.len());
+        for element in elements {
+            if self.element_like(set, element)?.is_some() {
+                present.push(element.bare());
+            }
         }
-        let each = elements.iter().flat_map(|element| set.delete_elements(std::slice::from_ref(element)));
-        let mut removed = 0;
-        for deletion in each {
-            removed += usize::from(gone(self.apply([deletion]))?);
+        if present.is_empty() || gone(self.apply(set.delete_elements(&present)))? {
+            return Ok(present.len());
         }
-        Ok(removed)
+        self.remove(
+            present.iter().flat_map(|element| set.delete_elements(std::slice::from_ref(element))).collect(),
+        )
     }
 
     /// The deletions of all rules of a table whose comment is wanted, for [`Nft::remove`].
     ///
     /// # Errors
     /// As [`Nft::tables`].
-    pub fn rules_by_comment(&mut self, table: Table<'_>, wanted: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
+    pub fn rules_by_comment(
+        &mut self,
+        table: Table<'_>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Request>> {
         let rules = self.rules_of_table(table)?;
         let wanted = |rule: &&RuleFound| rule.comment.as_deref().is_some_and(&wanted);
-        Ok(rules.iter().filter(wanted).map(|rule| table.chain(&rule.chain).delete_rule(rule.handle)).collect())
+        Ok(rules
+            .iter()
+            .filter(wanted)
+            .map(|rule| table.chain(&rule.chain).delete_rule(rule.handle))
+            .collect())
     }
 
     /// Removes all rules of a table whose comment is wanted; says how many there were.
     ///
     /// # Errors
     /// As [`Nft::tables`] and [`Nft::remove`].
-    pub fn remove_rules_by_comment(&mut self, table: Table<'_>, wanted: impl Fn(&str) -> bool) -> Result<usize> {
+    pub fn remove_rules_by_comment(
+        &mut self,
+        table: Table<'_>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<usize> {
         let deletions = self.rules_by_comment(table, wanted)?;
         self.remove(deletions)
     }

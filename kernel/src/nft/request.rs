@@ -25,7 +25,12 @@ impl Request {
 
 /// Starts a message of nf_tables: header and `struct nfgenmsg` (family, version 0, resource 0).
 pub(super) fn message(kind: u8, flags: u16, family: Family) -> Message {
-    Message::new(u16::from_be_bytes([SUBSYSTEM, kind]), NLM_F_REQUEST | flags).body(&[family.number(), 0, 0, 0])
+    Message::new(u16::from_be_bytes([SUBSYSTEM, kind]), NLM_F_REQUEST | flags).body(&[
+        family.number(),
+        0,
+        0,
+        0,
+    ])
 }
 
 /// Starts the message that opens or closes a batch; its resource is the subsystem whose messages are inside.

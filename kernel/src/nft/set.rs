@@ -186,14 +186,18 @@ impl Set<'_> {
 
     /// `nft create set` or `create map`: EEXIST where it is there already.
     pub fn create(self, spec: &SetSpec<'_>) -> Request {
-        Request::new("create set", self.to_string(), spec.put(self.named(msg::NEWSET, NLM_F_CREATE | NLM_F_EXCL)))
+        Request::new(
+            "create set",
+            self.to_string(),
+            spec.put(self.named(msg::NEWSET, NLM_F_CREATE | NLM_F_EXCL)),
+        )
     }
 
     /// `nft flush set`: all its elements go.
     pub fn flush(self) -> Request {
         let body = message(msg::DELSETELEM, 0, self.table.family)
-            .attr_str(elem::LIST_TABLE, self.table.name)
-            .attr_str(elem::LIST_SET, self.name);
+            .attr_str(elem::LIST_SET, self.name)
+            .attr_str(elem::LIST_TABLE, self.table.name);
         Request::new("flush set", self.to_string(), body)
     }
 

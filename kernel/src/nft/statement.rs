@@ -40,7 +40,7 @@ impl<'a> Rule<'a> {
         self.masquerade_with(0)
     }
 
-    /// `masquerade random`, with flags of [`nat_flags`].
+    /// `masquerade random`, with flags of [`nat_flags`](super::nat_flags).
     pub fn masquerade_with(self, flags: u32) -> Rule<'a> {
         self.with(Expr::Masquerade { flags })
     }
@@ -98,9 +98,13 @@ impl<'a> Rule<'a> {
             NatTo::Map { map, key, ip6, port } => {
                 let register = Register::FIRST;
                 let behind = register.after(if ip6 { 16 } else { 4 });
-                self.load_all(key)
-                    .with(Expr::Map { set: map, register, to: register })
-                    .with(nat(kind, ip6, register, port.then_some(behind)))
+                self.load_all(key).with(Expr::Map { set: map, register, to: register }).with(nat(
+                    kind,
+                    ip6,
+                    register,
+                    port.then_some(behind),
+                    0,
+                ))
             }
         }
     }
@@ -113,11 +117,11 @@ impl<'a> Rule<'a> {
             Some(port) => rule.with(Expr::Immediate { value: Key::from(Value::port(port)), to: second }),
             None => rule,
         };
-        rule.with(nat(kind, address.is_ipv6(), first, port.map(|_| second)))
+        let flags = if port.is_some() { nat_flags::PORT } else { 0 };
+        rule.with(nat(kind, address.is_ipv6(), first, port.map(|_| second), flags))
     }
 }
 
-fn nat<'a>(kind: NatKind, ip6: bool, address: Register, port: Option<Register>) -> Expr<'a> {
-    let flags = nat_flags::ADDRESS | if port.is_some() { nat_flags::PORT } else { 0 };
+fn nat<'a>(kind: NatKind, ip6: bool, address: Register, port: Option<Register>, flags: u32) -> Expr<'a> {
     Expr::Nat { kind, ip6, address: Some(address), port, flags }
 }

@@ -35,7 +35,9 @@ impl Family {
     }
 
     pub(super) fn from_number(number: u8) -> Option<Family> {
-        [Family::Inet, Family::Ip, Family::Ip6, Family::Bridge].into_iter().find(|family| family.number() == number)
+        [Family::Inet, Family::Ip, Family::Ip6, Family::Bridge]
+            .into_iter()
+            .find(|family| family.number() == number)
     }
 }
 

@@ -243,7 +243,9 @@ mod tests {
 
     #[test]
     fn the_next_value_carries_and_ends() {
-        let next = |text: &str| Value::from(text.parse::<Ipv4Addr>().unwrap()).next().map(|v| v.as_ip().unwrap().to_string());
+        let next = |text: &str| {
+            Value::from(text.parse::<Ipv4Addr>().unwrap()).next().map(|v| v.as_ip().unwrap().to_string())
+        };
         assert_eq!(next("10.0.0.255").as_deref(), Some("10.0.1.0"));
         assert_eq!(next("255.255.255.255"), None);
     }

@@ -2,8 +2,8 @@
 
 use crate::tree::tree;
 use kernel::nft::{
-    Base, Chain, ChainKind, Element, Family, Hook, Key, NatTo, Per, Policy, Reject, Request, Rule, Selector, Set, SetSpec,
-    Table, Type, Value, Verdict, ct_state, ct_status, nat_flags, priority,
+    Base, Chain, ChainKind, Element, Family, Hook, Key, NatTo, Per, Policy, Reject, Request, Rule, Selector,
+    Set, SetSpec, Table, Type, Value, Verdict, ct_state, ct_status, nat_flags, priority,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -37,7 +37,13 @@ fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn cases() -> impl Iterator<Item = (&'static str, Request)> {
-    objects().into_iter().chain(elements()).chain(rules()).chain(nat_rules()).chain(bridge()).chain(deletions())
+    objects()
+        .into_iter()
+        .chain(elements())
+        .chain(rules())
+        .chain(nat_rules())
+        .chain(bridge())
+        .chain(deletions())
 }
 
 fn address(text: &str) -> Ipv4Addr {
@@ -59,7 +65,10 @@ fn objects() -> Vec<(&'static str, Request)> {
     let recent = SetSpec::set(&[Type::Ipv4Addr, Type::Mark]).timeout(Duration::from_secs(10));
     vec![
         ("add table inet tidewater", INET.add()),
-        ("add table inet noted { comment \"hi\"; }", Table::new(Family::Inet, "noted").add_with_comment("hi")),
+        (
+            "add table inet noted { comment \"hi\"; }",
+            Table::new(Family::Inet, "noted").add_with_comment("hi"),
+        ),
         (
             "add map inet tidewater masquerade4 { type ipv4_addr : verdict; }",
             INET.set("masquerade4").add(&SetSpec::verdict_map(&[Type::Ipv4Addr])),
@@ -114,10 +123,8 @@ fn elements() -> Vec<(&'static str, Request)> {
     let published = [address("1.2.3.4").into(), Value::protocol(6), Value::port(80)];
     let published = Element::new(Key::concat(&published))
         .to(Key::concat(&[address("10.1.0.5").into(), Value::port(8080)]));
-    let fields = [
-        (address("10.0.0.0").into(), address("10.0.0.255").into()),
-        (Value::port(80), Value::port(90)),
-    ];
+    let fields =
+        [(address("10.0.0.0").into(), address("10.0.0.255").into()), (Value::port(80), Value::port(90))];
     let ranges = Element::ranges(&fields).to(Key::from(address("1.2.3.4")));
     let recent = Key::concat(&[address("10.0.0.1").into(), Value::host(0x10)]);
     let recent = Element::new(recent).timeout(Duration::from_secs(5));
@@ -146,15 +153,15 @@ fn elements() -> Vec<(&'static str, Request)> {
             "add element inet tidewater ranges { 10.0.0.0/24 . 80-90 : 1.2.3.4 }",
             add(INET.set("ranges"), ranges),
         ),
-        (
-            "add element inet tidewater recent { 10.0.0.1 . 0x10 timeout 5s }",
-            add(INET.set("recent"), recent),
-        ),
+        ("add element inet tidewater recent { 10.0.0.1 . 0x10 timeout 5s }", add(INET.set("recent"), recent)),
     ]
 }
 
 /// Rules of the chain `prerouting`, by the words that follow its name.
-fn prerouting(words: &'static str, build: impl FnOnce(Rule<'static>) -> Rule<'static>) -> (&'static str, Request) {
+fn prerouting(
+    words: &'static str,
+    build: impl FnOnce(Rule<'static>) -> Rule<'static>,
+) -> (&'static str, Request) {
     (words, build(INET.chain("prerouting").rule()).add())
 }
 
@@ -166,9 +173,14 @@ fn rules() -> Vec<(&'static str, Request)> {
     let mac = Value::ether([2, 0, 0, 0, 0, 1]);
     let forward: Chain<'_> = INET.chain("forward");
     vec![
-        ("insert rule inet tidewater subnet counter drop", INET.chain("subnet").rule().counter().verdict(drop.clone()).insert()),
+        (
+            "insert rule inet tidewater subnet counter drop",
+            INET.chain("subnet").rule().counter().verdict(drop.clone()).insert(),
+        ),
         prerouting("add rule inet tidewater prerouting fib daddr type local counter accept", |rule| {
-            rule.is(Selector::FibDaddrType, Value::host(kernel::nft::fib::LOCAL)).counter().verdict(accept.clone())
+            rule.is(Selector::FibDaddrType, Value::host(kernel::nft::fib::LOCAL))
+                .counter()
+                .verdict(accept.clone())
         }),
         prerouting("add rule inet tidewater prerouting ct state established,related accept", |rule| {
             rule.any_of(Selector::CtState, established).verdict(accept.clone())
@@ -204,9 +216,10 @@ fn rules() -> Vec<(&'static str, Request)> {
         prerouting("add rule inet tidewater prerouting ether saddr 02:00:00:00:00:01 drop", |rule| {
             rule.is(Selector::EtherSaddr, mac).verdict(drop.clone())
         }),
-        prerouting("add rule inet tidewater prerouting limit rate 10/second burst 5 packets accept", |rule| {
-            rule.limit(10, Per::Second, 5).verdict(accept.clone())
-        }),
+        prerouting(
+            "add rule inet tidewater prerouting limit rate 10/second burst 5 packets accept",
+            |rule| rule.limit(10, Per::Second, 5).verdict(accept.clone()),
+        ),
         ("add rule inet tidewater forward reject", forward.rule().reject(Reject::PortUnreachable).add()),
         (
             "add rule inet tidewater forward meta l4proto tcp reject with tcp reset",

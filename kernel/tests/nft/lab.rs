@@ -10,7 +10,8 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some_and(|running| running == name) {
         return body();
     }
-    let script = "mkdir -p /run/netns && mount -t tmpfs tidewater-test /run/netns && ip link set lo up && exec \"$@\"";
+    let script =
+        "mkdir -p /run/netns && mount -t tmpfs tidewater-test /run/netns && ip link set lo up && exec \"$@\"";
     let output = Command::new("timeout")
         .args(["-k", "5", "60", "unshare", "-nm", "sh", "-c", script, "sh"])
         .arg(std::env::current_exe().unwrap())
@@ -37,7 +38,8 @@ pub(crate) fn run(line: &str) -> String {
 pub(crate) fn attempt(line: &str) -> Result<String, String> {
     let mut words = line.split_whitespace();
     let output = Command::new(words.next().unwrap()).args(words).stdin(Stdio::null()).output().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(text) } else { Err(text) }
 }
 

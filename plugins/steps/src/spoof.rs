@@ -12,7 +12,6 @@
 
 use crate::label::Label;
 use crate::stale::Stale;
-use kernel::error::Errno;
 use kernel::link::Mac;
 use kernel::nft::{
     Base, Chain, ChainKind, Element, Family, Hook, Key, Nft, Policy, Request, Selector, Set, SetSpec, Table,
@@ -36,15 +35,11 @@ const REFERENCE: Table<'static> = Table::new(Family::Bridge, "nat");
 /// The kernel refused.
 pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
     let mut nft = Nft::open()?;
-    // What an earlier port of the same name left would let its MAC through.
-    let left = elements_of(&mut nft, |_, found| found == port)?;
-    nft.remove(left)?;
     let comment = label.comment();
-    let elements = elements(port, mac, &comment);
-    match nft.apply(elements.iter().cloned()) {
-        Err(error) if error.errno() == Errno::NOENT => Ok(nft.apply(base().into_iter().chain(elements))?),
-        outcome => Ok(outcome?),
-    }
+    let missing = |_: &mut Nft| Ok(base().into_iter().collect());
+    // Bound first: a port that is guarded and not yet bound would be deaf for a moment.
+    nft.put_element(BOUND, &Element::new(pair(port, mac)).comment(&comment), missing)?;
+    Ok(nft.put_element(GUARDED, &Element::new(Value::ifname(port)).comment(&comment), missing)?)
 }
 
 /// Whether the port is bound to its MAC and to no other.
@@ -122,15 +117,6 @@ fn of_reference(nft: &mut Nft, attachment: &Attachment) -> Result<Vec<Request>> 
         }
     }
     Ok(deletions)
-}
-
-fn elements(port: &str, mac: Mac, comment: &str) -> Vec<Request> {
-    let guarded = Element::new(Value::ifname(port)).comment(comment);
-    let bound = Element::new(pair(port, mac)).comment(comment);
-    // Bound first: a port that is guarded and not yet bound would be deaf for a moment.
-    let mut batch = BOUND.add_elements(&[bound]);
-    batch.extend(GUARDED.add_elements(&[guarded]));
-    batch
 }
 
 fn pair(port: &str, mac: Mac) -> Key {

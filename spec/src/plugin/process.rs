@@ -1,14 +1,13 @@
 //! The world of a real process.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Whether two names lead to one namespace: its inode says so.
 pub(super) fn own_netns(path: &Path) -> io::Result<bool> {
-    let other = std::fs::metadata(path)?;
-    let own = std::fs::metadata("/proc/self/ns/net")?;
-    Ok((other.dev(), other.ino()) == (own.dev(), own.ino()))
+    let other = rustix::fs::stat(path)?;
+    let own = rustix::fs::stat("/proc/self/ns/net")?;
+    Ok((other.st_dev, other.st_ino) == (own.st_dev, own.st_ino))
 }
 
 /// Descriptor 0 without a buffer.

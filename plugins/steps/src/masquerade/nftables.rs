@@ -38,10 +38,8 @@ pub(super) fn ensure(label: &Label, addresses: &[IpNet]) -> Result<()> {
         let goto = Verdict::goto(chain_name(*address));
         let element = Element::new(address.addr()).to(goto).comment(&comment);
         // The static part is missing for the first attachment of a subnet, and when somebody flushed the ruleset.
-        nft.put_element(map(address.addr()), &element, |missing| {
-            missing.extend(base());
-            missing.extend(subnet_chain(*address));
-        })?;
+        let missing = |_: &mut Nft| Ok(base().into_iter().chain(subnet_chain(*address)).collect());
+        nft.put_element(map(address.addr()), &element, missing)?;
     }
     Ok(())
 }

@@ -1,0 +1,169 @@
+//! Which attachment is meant, and what plugins are told about it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kernel::netns::NetNs;
+use lifecycle::cache::Remembered;
+use lifecycle::{Endpoint, Runtime};
+use serde_json::{Map, Value};
+use spec::{Attachment, ContainerId, IfName, NameError, NetworkList, NetworkName};
+
+use super::{lookup, trouble};
+use crate::failure::{Failure, kind_of};
+use crate::places::{CachePlace, ConfigPlace, NamespacePlace, PluginPlace};
+
+/// Options of add, check and del.
+#[derive(Args)]
+pub(super) struct Target {
+    /// The network, by the name in its configuration
+    #[arg(value_parser = super::name)]
+    pub(super) network: NetworkName,
+    /// The container: id, and name of its namespace unless --netns says otherwise
+    #[arg(value_parser = container)]
+    container: ContainerId,
+    /// Id of the container where it is not CONTAINER
+    #[arg(long, value_name = "ID", value_parser = container)]
+    container_id: Option<ContainerId>,
+    /// Name of the interface in the container
+    #[arg(long, value_name = "NAME", default_value = "eth0", value_parser = ifname)]
+    ifname: IfName,
+    /// The container's namespace: a path, or a name in --netns-dir [default: the name CONTAINER]
+    #[arg(long, value_name = "PATH|NAME")]
+    netns: Option<String>,
+    /// An argument in CNI_ARGS, e.g. IP=10.1.0.9; may be repeated
+    #[arg(long = "args", value_name = "K=V", value_parser = argument)]
+    args: Vec<(String, String)>,
+    /// Capability arguments, e.g. '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'
+    #[arg(long, value_name = "JSON", value_parser = capabilities)]
+    capabilities: Option<Map<String, Value>>,
+    #[command(flatten)]
+    pub(super) config: ConfigPlace,
+    #[command(flatten)]
+    plugins: PluginPlace,
+    #[command(flatten)]
+    namespaces: NamespacePlace,
+    #[command(flatten)]
+    cache: CachePlace,
+}
+
+impl Target {
+    pub(super) fn runtime(&self) -> Runtime {
+        self.plugins.runtime(&self.cache)
+    }
+
+    pub(super) fn list(&self) -> Result<NetworkList, Failure> {
+        lookup::one(&self.config, &self.network)
+    }
+
+    /// The network as it was on ADD; as it is now where --config says so or nothing is remembered.
+    pub(super) fn list_of_add(&self, known: &Remembered) -> Result<NetworkList, Failure> {
+        let today = self.list()?;
+        Ok(match known {
+            Remembered::Entry(entry) if self.config.config.is_none() => entry.list_of_add(today),
+            _ => today,
+        })
+    }
+
+    pub(super) fn attachment(&self) -> Attachment {
+        let container = self.container_id.as_ref().unwrap_or(&self.container).clone();
+        Attachment { container, ifname: self.ifname.clone() }
+    }
+
+    /// `attach container web to network front as eth0`
+    pub(super) fn what(&self, verb: &str, to: &str) -> String {
+        let Attachment { container, ifname } = self.attachment();
+        format!("{verb} container {container} {to} network {} as {ifname}", self.network)
+    }
+
+    /// As the options say it, in a namespace that has to be there.
+    pub(super) fn new_endpoint(&self, what: &str) -> Result<Endpoint, Failure> {
+        let path = self.netns_path();
+        self.look_at(&path, what)?;
+        Ok(self.endpoint(Some(&path)))
+    }
+
+    /// As the options say it; what they leave out, as it was on ADD.
+    pub(super) fn known_endpoint(&self, known: &Remembered) -> Endpoint {
+        let Remembered::Entry(entry) = known else { return self.endpoint(self.netns_now().as_deref()) };
+        let was = &entry.endpoint;
+        let mut endpoint = self.endpoint(None);
+        endpoint.netns = match &self.netns {
+            Some(_) => Some(text(&self.netns_path())),
+            None => was.netns.clone().or_else(|| self.netns_now().as_deref().map(text)),
+        };
+        if self.args.is_empty() {
+            endpoint.args.clone_from(&was.args);
+        }
+        if self.capabilities.is_none() {
+            endpoint.capabilities.clone_from(&was.capabilities);
+        }
+        endpoint
+    }
+
+    /// What the cache has of the attachment.
+    pub(super) fn remembered(&self, runtime: &Runtime, what: &str) -> Result<Remembered, Failure> {
+        let known = runtime.cache().read(&self.network, &self.attachment());
+        known.map_err(|error| trouble::failure(what.to_owned(), &error))
+    }
+
+    fn endpoint(&self, netns: Option<&Path>) -> Endpoint {
+        let mut endpoint = Endpoint::new(self.attachment(), netns.map(text));
+        endpoint.args.clone_from(&self.args);
+        endpoint.capabilities = self.capabilities.clone().unwrap_or_default();
+        endpoint
+    }
+
+    fn look_at(&self, path: &Path, what: &str) -> Result<(), Failure> {
+        NetNs::open(path).map(drop).map_err(|error| {
+            let next = match &self.netns {
+                Some(given) if given.contains('/') => "another --netns PATH".to_owned(),
+                given => format!("net-ctl ns create {}", given.as_deref().unwrap_or(self.container.as_str())),
+            };
+            Failure::os(what, kind_of(&error), error).next(next)
+        })
+    }
+
+    /// The namespace that the options name, if there is one now.
+    fn netns_now(&self) -> Option<PathBuf> {
+        Some(self.netns_path()).filter(|path| self.netns.is_some() || path.exists())
+    }
+
+    /// A path is kept as it is given, but whole: it is used again from other directories.
+    fn netns_path(&self) -> PathBuf {
+        match &self.netns {
+            Some(path) if path.contains('/') => std::path::absolute(path).unwrap_or_else(|_| path.into()),
+            Some(name) => self.namespaces.netns_dir.join(name),
+            None => self.namespaces.sandboxes().path(&self.container),
+        }
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn container(text: &str) -> Result<ContainerId, String> {
+    let rule = "letters, digits, '_', '.' and '-', beginning with a letter or digit";
+    text.parse().map_err(|_: NameError| format!("a container's id is made of {rule}"))
+}
+
+fn ifname(text: &str) -> Result<IfName, String> {
+    text.parse().map_err(|error: NameError| {
+        format!("{} (1 to 15 bytes without '/', ':' and white space)", error.reason)
+    })
+}
+
+/// The pairs travel as `K=V;K2=V2`.
+fn argument(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !text.contains(';') => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err("an argument is KEY=VALUE, without ';'".to_owned()),
+    }
+}
+
+fn capabilities(text: &str) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(text).map_err(|error| format!("capabilities are a JSON object: {error}"))
+}

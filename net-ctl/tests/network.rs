@@ -1,0 +1,296 @@
+//! `net-ctl network` over a recording plugin: what it says, how it ends, what plugins are asked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod lab;
+
+use std::fs;
+use std::process::Stdio;
+
+use lab::Lab;
+use serde_json::json;
+
+#[test]
+fn add_shows_the_addresses() {
+    let lab = Lab::new();
+    let added = lab.add("web");
+    assert_eq!(
+        added.text(0),
+        "attached web to front as eth0\n\nINTERFACE  ADDRESS      GATEWAY\neth0       10.9.0.2/24  10.9.0.1\n"
+    );
+}
+
+#[test]
+fn add_gives_programs_the_result_of_the_specification() {
+    let lab = Lab::new();
+    let added = lab.net_ctl(&["network", "add", "front", "web", "--netns", "/proc/self/ns/net", "--json"]);
+    assert_eq!(added.exit, 0, "{added:?}");
+    assert_eq!(
+        added.json(),
+        json!({
+            "attachment": {"container": "web", "ifname": "eth0", "netns": "/proc/self/ns/net", "network": "front"},
+            "result": {
+                "cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/x"}],
+                "ips": [{"address": "10.9.0.2/24", "gateway": "10.9.0.1", "interface": 0}],
+            },
+        })
+    );
+}
+
+#[test]
+fn a_failed_add_names_cause_and_next_step_and_leaves_nothing() {
+    let lab = Lab::new();
+    lab.plugin_fails("ADD", 7, "no such bridge");
+    let added = lab.add("web");
+    assert_eq!(
+        added.text(1),
+        concat!(
+            "net-ctl: could not attach container web to network front as eth0\n",
+            "  cause: plugin type=\"one\" failed (add): no such bridge\n",
+            "  try:   the same after mending the cause; nothing was left behind\n",
+        )
+    );
+    assert!(lab.calls()[1].starts_with("DEL one web eth0"));
+    let added = lab.net_ctl(&["network", "add", "front", "web", "--netns", "/proc/self/ns/net", "--json"]);
+    assert_eq!((added.exit, added.err.as_str()), (1, ""));
+    assert_eq!(
+        added.json(),
+        json!({"error": {
+            "what": "attach container web to network front as eth0",
+            "cause": "plugin type=\"one\" failed (add): no such bridge",
+            "next": "the same after mending the cause; nothing was left behind",
+            "exit": 1,
+        }})
+    );
+    lab.plugin_fails("DEL", 7, "stuck");
+    assert!(lab.add("web").text(1).ends_with("  try:   net-ctl network del front web\n"));
+}
+
+#[test]
+fn each_kind_of_failure_has_its_exit_code() {
+    let lab = Lab::new();
+    lab.plugin_fails("ADD", 11, "being moved");
+    assert!(lab.add("web").text(7).contains("cause: plugin type=\"one\" failed (add): being moved"));
+    fs::remove_file(lab.path("plugins/one.ADD.error")).unwrap();
+    lab.add("web").text(0);
+    let twice = lab.add("web");
+    assert!(twice.text(8).contains("net-ctl network del front web"), "{twice:?}");
+    lab.plugin_fails("CHECK", 100, "no address");
+    let checked = lab.net_ctl(&["network", "check", "front", "web"]);
+    assert!(checked.text(5).contains("failed (check): no address"), "{checked:?}");
+    lab.plugin_fails("STATUS", 50, "pool is full");
+    let status = lab.net_ctl(&["network", "status", "front"]);
+    assert!(status.text(6).contains("failed (status): pool is full"), "{status:?}");
+}
+
+#[test]
+fn what_is_not_there_is_said_with_where_it_was_looked_for() {
+    let lab = Lab::new();
+    let said = |arguments: &[&str], words: &[&str]| {
+        let outcome = lab.net_ctl(arguments);
+        let text = lab.plain(outcome.text(3));
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    said(&["network", "add", "front", "web"], &["LAB/netns/web", "try:   net-ctl ns create web"]);
+    said(&["network", "add", "front", "web", "--netns", "db"], &["LAB/netns/db", "net-ctl ns create db"]);
+    said(&["network", "add", "back", "web"], &["not in LAB/net.d; networks there: front", "--config"]);
+    said(
+        &["network", "status", "front", "--config", "/none"],
+        &["read configuration /none", "No such file", "--config-dir DIR"],
+    );
+    said(&["network", "check", "front", "web"], &["no such attachment is remembered in LAB/cache"]);
+    said(&["network", "status", "front", "--plugin-dir", "/none"], &["in path [/none]", "--plugin-dir DIR"]);
+    said(&["network", "del", "back", "web"], &["not in LAB/net.d"]);
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_said_before_anything_is_tried() {
+    let lab = Lab::new();
+    for (arguments, word) in [
+        (&["network", "add", ".front", "web"][..], "'.front' for '<NETWORK>'"),
+        (&["network", "add", "front", "a/b"], "'a/b' for '<CONTAINER>'"),
+        (&["network", "add", "front", "web", "--ifname", "a b"], "white space"),
+        (&["network", "add", "front", "web", "--ifname", "0123456789abcdef"], "15 bytes"),
+        (&["network", "add", "front", "web", "--args", "IP"], "KEY=VALUE"),
+        (&["network", "add", "front", "web", "--args", "A=1;B=2"], "KEY=VALUE"),
+        (&["network", "add", "front", "web", "--capabilities", "[1]"], "JSON object"),
+        (&["network", "gc", "front", "--keep", "web:a/b"], "ID:IFNAME"),
+        (&["network", "gc", "front", "--keep", "web", "--all"], "cannot be used with"),
+    ] {
+        let outcome = lab.net_ctl(arguments);
+        assert!(outcome.text(2).contains(word), "{outcome:?}");
+        let outcome = lab.net_ctl(&[arguments, &["--json"]].concat());
+        assert_eq!((outcome.exit, &outcome.json()["error"]["exit"]), (2, &json!(2)));
+    }
+    assert!(lab.calls().is_empty());
+}
+
+#[test]
+fn check_and_del_need_not_be_told_again_what_add_was_told() {
+    let lab = Lab::new();
+    let mac = r#"{"mac":"c2:11:22:33:44:55"}"#;
+    let options = ["--netns", "/proc/self/ns/net", "--args", "K=V", "--args", "L=W", "--capabilities", mac];
+    lab.net_ctl(&[&["network", "add", "front", "web"][..], &options].concat()).text(0);
+    assert_eq!(
+        lab.net_ctl(&["network", "check", "front", "web"]).text(0),
+        "web on front is as it was made\n"
+    );
+    assert_eq!(lab.net_ctl(&["network", "del", "front", "web"]).text(0), "detached web from front\n");
+    let calls = lab.calls();
+    assert_eq!(calls.len(), 3);
+    for call in calls {
+        assert!(
+            call.contains(" one web eth0 K=V;L=W ") && call.contains(r#""runtimeConfig":{"mac":"c2:"#),
+            "{call}"
+        );
+    }
+}
+
+#[test]
+fn del_works_when_the_configuration_is_gone_and_when_repeated() {
+    let lab = Lab::new();
+    lab.add("web").text(0);
+    fs::rename(lab.path("net.d/10-front.conflist"), lab.path("kept")).unwrap();
+    fs::write(lab.path("net.d/20-broken.conflist"), "{").unwrap();
+    let deleted = lab.net_ctl(&["network", "del", "front", "web"]);
+    assert_eq!(deleted.text(0), "detached web from front\n");
+    assert_eq!(
+        deleted.err,
+        "note: front has no readable configuration any more: used that of the time of add\n"
+    );
+    fs::rename(lab.path("kept"), lab.path("net.d/10-front.conflist")).unwrap();
+    lab.net_ctl(&["network", "del", "front", "web"]).text(0);
+}
+
+#[test]
+fn del_goes_by_the_configuration_of_add_unless_told_otherwise() {
+    let lab = Lab::new();
+    lab.add("web").text(0);
+    lab.calls();
+    let edited =
+        json!({"cniVersion": "1.1.0", "name": "front", "plugins": [{"type": "one", "edited": true}]});
+    lab.network("10-front.conflist", &edited);
+    let file = lab.path("net.d/10-front.conflist");
+    lab.net_ctl(&["network", "check", "front", "web", "--config", file.to_str().unwrap()]).text(0);
+    lab.net_ctl(&["network", "del", "front", "web"]).text(0);
+    let edited: Vec<_> = lab.calls().iter().map(|call| call.contains("edited")).collect();
+    assert_eq!(edited, [true, false]);
+}
+
+/// `living` in this process's namespace, `gone` in one that is no more.
+fn with_a_dead_one() -> Lab {
+    let lab = Lab::new();
+    for container in ["gone", "living"] {
+        lab.add(container).text(0);
+    }
+    let file = lab.path("cache/results/front-gone-eth0");
+    let entry = fs::read_to_string(&file).unwrap().replace("/proc/self/ns/net", "/run/netns/surely-gone");
+    fs::write(&file, entry).unwrap();
+    lab.calls();
+    lab
+}
+
+#[test]
+fn gc_keeps_what_lives_and_tells_the_plugins() {
+    let lab = with_a_dead_one();
+    let dry = lab.net_ctl(&["network", "gc", "front", "--dry-run"]);
+    assert_eq!(
+        dry.text(0),
+        concat!(
+            "CONTAINER  INTERFACE  ACTION            WHY\n",
+            "gone       eth0       would be deleted  namespace is gone\n",
+            "living     eth0       kept              namespace exists\n",
+        )
+    );
+    assert!(lab.calls().is_empty());
+    let collected = lab.net_ctl(&["network", "gc", "front", "--json"]);
+    assert_eq!(
+        collected.json(),
+        json!({"network": "front", "dryRun": false, "attachments": [
+            {"container": "gone", "ifname": "eth0", "action": "deleted", "why": "namespace is gone"},
+            {"container": "living", "ifname": "eth0", "action": "kept", "why": "namespace exists"},
+        ]})
+    );
+    let calls = lab.calls();
+    assert!(calls[0].starts_with("DEL one gone eth0") && calls[1].starts_with("GC one"), "{calls:?}");
+    let valid = r#""cni.dev/valid-attachments":[{"containerID":"living","ifname":"eth0"}]"#;
+    assert!(calls[1].contains(valid), "{calls:?}");
+}
+
+#[test]
+fn gc_obeys_keep_and_all() {
+    let lab = with_a_dead_one();
+    lab.net_ctl(&["network", "gc", "front", "--keep", "gone", "--keep", "elsewhere:net1"]).text(0);
+    let calls = lab.calls();
+    assert!(calls[0].starts_with("DEL one living"), "{calls:?}");
+    let valid = r#"[{"containerID":"elsewhere","ifname":"net1"},{"containerID":"gone","ifname":"eth0"}]"#;
+    assert!(calls[1].contains(valid), "{calls:?}");
+    lab.net_ctl(&["network", "gc", "front", "--all"]).text(0);
+    assert!(lab.calls()[1].contains(r#""cni.dev/valid-attachments":[]"#));
+    assert_eq!(lab.net_ctl(&["network", "gc", "front"]).text(0), "no attachments of front are remembered\n");
+}
+
+#[test]
+fn gc_that_fails_in_part_says_both_what_was_done_and_what_was_not() {
+    let lab = with_a_dead_one();
+    lab.plugin_fails("DEL", 11, "later");
+    let collected = lab.net_ctl(&["network", "gc", "front", "--json"]);
+    assert_eq!(collected.exit, 1);
+    assert_eq!(collected.json()["attachments"][0]["action"], "not deleted");
+    assert_eq!(collected.json()["error"]["cause"], "plugin type=\"one\" failed (delete): later");
+}
+
+#[test]
+fn list_counts_attachments_and_notes_files_that_are_no_use() {
+    let lab = Lab::new();
+    lab.network(
+        "20-again.conflist",
+        &json!({"cniVersion": "1.0.0", "name": "front", "plugins": [{"type": "x"}]}),
+    );
+    lab.network(
+        "30-back.conflist",
+        &json!({"cniVersion": "0.4.0", "name": "back", "plugins": [{"type": "a"}, {"type": "b"}]}),
+    );
+    fs::write(lab.path("net.d/40-broken.conflist"), "{").unwrap();
+    lab.add("web").text(0);
+    let listed = lab.net_ctl(&["network", "list"]);
+    assert_eq!(
+        lab.plain(listed.text(0)),
+        concat!(
+            "NETWORK  VERSION  PLUGINS  ATTACHMENTS  FILE\n",
+            "front    1.1.0    one      1            LAB/net.d/10-front.conflist\n",
+            "back     0.4.0    a,b      0            LAB/net.d/30-back.conflist\n",
+        )
+    );
+    let notes: Vec<_> = listed.err.lines().collect();
+    assert!(
+        notes[0].contains("20-again.conflist is never used") && notes[1].contains("40-broken.conflist"),
+        "{notes:?}"
+    );
+    let attached = lab.net_ctl(&["network", "list", "--attachments"]);
+    assert_eq!(
+        attached.text(0),
+        concat!(
+            "NETWORK  CONTAINER  INTERFACE  ADDRESSES    NAMESPACE\n",
+            "front    web        eth0       10.9.0.2/24  /proc/self/ns/net\n",
+        )
+    );
+    let attached = lab.net_ctl(&["network", "list", "--attachments", "--json"]);
+    assert_eq!(
+        attached.json(),
+        json!({"attachments": [{
+            "network": "front", "container": "web", "ifname": "eth0", "netns": "/proc/self/ns/net",
+            "addresses": ["10.9.0.2/24"],
+        }]})
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let lab = Lab::new();
+    let mut child =
+        lab.command(&["network", "list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}

@@ -1,0 +1,69 @@
+//! What is measured: which work, with how much present beforehand, how often, and how many at once.
+
+use serde::{Deserialize, Serialize};
+
+/// The work whose cost is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Work {
+    /// `CNI_COMMAND=VERSION` of the bridge plugin: the cost of being a process.
+    Version,
+    /// The IPAM plugin called directly.
+    HostLocal,
+    /// A veth on a bridge that is the gateway, address from host-local.
+    BridgePlain,
+    /// The same behind masquerade.
+    BridgeMasq,
+}
+
+/// One phase of a case: so many rounds of so many operations at once.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Phase {
+    /// Operations at once.
+    pub(super) parallel: u32,
+    /// How often each peer does each verb with all of them.
+    pub(super) rounds: u32,
+}
+
+/// One case; all its peers are measured in turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Case {
+    /// Name on the command line and in the output.
+    pub(super) name: String,
+    /// What is done.
+    pub(super) work: Work,
+    /// Leases or attachments that exist before the first measurement and after the last.
+    pub(super) present: u32,
+    /// Measured one after the other on the same preload.
+    pub(super) phases: Vec<Phase>,
+}
+
+/// All cases. Those that leave the kernel most to clean up afterwards come last.
+pub(super) fn all(quick: bool) -> Vec<Case> {
+    let table = [
+        ("version", Work::Version, 0, 300, 40),
+        ("host-local", Work::HostLocal, 0, 200, 30),
+        ("host-local-1000", Work::HostLocal, 1000, 100, 15),
+        ("host-local-10000", Work::HostLocal, 10_000, 25, 3),
+        ("bridge-plain", Work::BridgePlain, 0, 150, 25),
+        ("bridge-masq", Work::BridgeMasq, 0, 100, 20),
+        ("bridge-plain-1000", Work::BridgePlain, 1000, 50, 8),
+        ("bridge-masq-1000", Work::BridgeMasq, 1000, 25, 4),
+    ];
+    table
+        .into_iter()
+        .map(|(name, work, present, alone, eight)| {
+            let phases = vec![Phase { parallel: 1, rounds: alone }, Phase { parallel: 8, rounds: eight }];
+            let case = Case { name: name.to_owned(), work, present, phases };
+            if quick { shortened(case) } else { case }
+        })
+        .collect()
+}
+
+fn shortened(mut case: Case) -> Case {
+    // An attachment takes a plugin call, a lease only a file.
+    case.present = case.present.min(if case.work == Work::HostLocal { 2000 } else { 50 });
+    for phase in &mut case.phases {
+        phase.rounds = if phase.parallel == 1 { 5 } else { 1 };
+    }
+    case
+}

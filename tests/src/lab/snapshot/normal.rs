@@ -1,0 +1,67 @@
+//! Random names made readable: `veth1a2b3c4d` becomes `veth#1`, a MAC address `mac#1`, in order of appearance.
+
+/// Numbers all veth names and MAC addresses in the text.
+pub(super) fn numbered(text: &str) -> String {
+    let (mut veths, mut macs) = (Vec::new(), Vec::new());
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (name, length) = if let Some(veth) = veth(rest, &out) {
+            (format!("veth#{}", number(&mut veths, veth)), veth.len())
+        } else if let Some(mac) = mac(rest, &out) {
+            (format!("mac#{}", number(&mut macs, mac)), mac.len())
+        } else {
+            (first.to_string(), first.len_utf8())
+        };
+        out += &name;
+        rest = &rest[length..];
+    }
+    out
+}
+
+fn number<'a>(seen: &mut Vec<&'a str>, name: &'a str) -> usize {
+    let place = seen.iter().position(|other| *other == name);
+    place.unwrap_or_else(|| {
+        seen.push(name);
+        seen.len() - 1
+    }) + 1
+}
+
+fn veth<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    let name = text.get(..12)?;
+    let random = name.strip_prefix("veth")?;
+    (random.bytes().all(is_hex) && alone(before, &text[12..])).then_some(name)
+}
+
+fn mac<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    let mac = text.get(..17)?;
+    let form = mac.bytes().enumerate().all(|(i, byte)| if i % 3 == 2 { byte == b':' } else { is_hex(byte) });
+    (form && mac != "00:00:00:00:00:00" && alone(before, &text[17..])).then_some(mac)
+}
+
+/// Neither in the middle of a longer word nor of an IPv6 address.
+fn alone(before: &str, after: &str) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == ':');
+    !joins(before.chars().next_back()) && !joins(after.chars().next())
+}
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbered;
+
+    #[test]
+    fn each_random_name_keeps_its_number() {
+        let text = "veth0a1b2c3d 02:00:00:00:00:01 master br0, veth99999999 02:00:00:00:00:02, veth0a1b2c3d";
+        assert_eq!(numbered(text), "veth#1 mac#1 master br0, veth#2 mac#2, veth#1");
+    }
+
+    #[test]
+    fn other_words_stay() {
+        let text = "vethernet 00:00:00:00:00:00 fd00:1:2:3:4:5:6:7 veth0a1b2c3d4 10.1.0.2";
+        assert_eq!(numbered(text), text);
+    }
+}

@@ -1,0 +1,129 @@
+//! Traffic between namespaces: ping, TCP, UDP, and a neighbour that plays the outside world.
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{Lab, Netns, PINS, command};
+
+/// How long a conversation may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The address of the outside world, and the host's on the link to it.
+pub const OUTSIDE: [&str; 2] = ["203.0.113.2", "2001:db8:ffff::2"];
+/// The host's own addresses on the link to the outside.
+pub const HOST_OUTSIDE: [&str; 2] = ["203.0.113.1", "2001:db8:ffff::1"];
+
+/// Whether `target` answers a ping from inside within five seconds.
+pub fn ping(from: &Netns, target: &str) -> bool {
+    from.run(|| command::try_run(&format!("ping -n -c 1 -i 0.2 -w 5 {target}")).is_ok())
+}
+
+/// Whether `target` stays silent for a second of pings.
+pub fn no_ping(from: &Netns, target: &str) -> bool {
+    from.run(|| command::try_run(&format!("ping -n -c 3 -i 0.2 -w 1 {target}")).is_err())
+}
+
+/// A TCP conversation from `client` to the address `to` of `server`: the address that the server saw.
+pub fn tcp(client: &Netns, server: &Netns, to: &str) -> std::io::Result<IpAddr> {
+    let to: IpAddr = to.parse().expect("an address");
+    exchange(client, server, move |ready| serve_tcp((to, 0).into(), &ready), ask_tcp)
+}
+
+/// The same through a translation: the client speaks to `to`, where the host is to hand it on to `listen` of `server`.
+pub fn tcp_translated(client: &Netns, to: &str, server: &Netns, listen: &str) -> std::io::Result<IpAddr> {
+    let listen: SocketAddr = listen.parse().expect("an address with a port");
+    let to: SocketAddr = to.parse().expect("an address with a port");
+    exchange(client, server, move |ready| serve_tcp(listen, &ready), move |_| ask_tcp(to))
+}
+
+/// The same with one UDP datagram each way.
+pub fn udp(client: &Netns, server: &Netns, to: &str) -> std::io::Result<IpAddr> {
+    let to: IpAddr = to.parse().expect("an address");
+    exchange(client, server, move |ready| serve_udp(to, &ready), ask_udp)
+}
+
+fn exchange(
+    client: &Netns,
+    server: &Netns,
+    serve: impl FnOnce(mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> + Send,
+    ask: impl FnOnce(SocketAddr) -> std::io::Result<()> + Send,
+) -> std::io::Result<IpAddr> {
+    std::thread::scope(|scope| {
+        let (ready, address) = mpsc::channel();
+        let seen = scope.spawn(move || server.run(|| serve(ready)));
+        let asked = match address.recv() {
+            Ok(address) => client.run(|| ask(address)),
+            Err(_) => Ok(()),
+        };
+        let seen = seen.join().expect("the server's thread");
+        asked.and(seen)
+    })
+}
+
+fn serve_tcp(to: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
+    let listener = TcpListener::bind(to)?;
+    listener.set_nonblocking(true)?;
+    ready.send(listener.local_addr()?).ok();
+    let end = Instant::now() + PATIENCE;
+    let (mut stream, peer) = loop {
+        match listener.accept() {
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            other => break other?,
+        }
+    };
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut word = [0; 4];
+    stream.read_exact(&mut word)?;
+    stream.write_all(&word)?;
+    Ok(peer.ip())
+}
+
+fn ask_tcp(address: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"echo")?;
+    let mut word = [0; 4];
+    stream.read_exact(&mut word)?;
+    assert_eq!(&word, b"echo");
+    Ok(())
+}
+
+fn serve_udp(to: IpAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
+    let socket = UdpSocket::bind((to, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    ready.send(socket.local_addr()?).ok();
+    let mut word = [0; 4];
+    let (_, peer) = socket.recv_from(&mut word)?;
+    socket.send_to(&word, peer)?;
+    Ok(peer.ip())
+}
+
+fn ask_udp(address: SocketAddr) -> std::io::Result<()> {
+    let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send_to(b"echo", address)?;
+    let mut word = [0; 4];
+    socket.recv_from(&mut word)?;
+    Ok(())
+}
+
+/// A namespace that plays the outside: linked to the host, without any route to the containers.
+pub fn outside(lab: &Lab) -> Netns {
+    let outside = Netns::create(&Path::new(PINS).join("outside"));
+    command::run("ip link add uplink type veth peer name eth0 netns outside");
+    for (v4, v6, dev, place) in [
+        (HOST_OUTSIDE[0], HOST_OUTSIDE[1], "uplink", lab.host()),
+        (OUTSIDE[0], OUTSIDE[1], "eth0", &outside),
+    ] {
+        place.sh(&format!("ip address add {v4}/24 dev {dev}"));
+        place.sh(&format!("ip address add {v6}/64 dev {dev} nodad"));
+        place.sh(&format!("ip link set {dev} up"));
+    }
+    outside
+}

@@ -1,0 +1,175 @@
+//! ADD and DEL are killed at every system call; DEL, or GC with an empty list, then brings back the state before.
+//! A sample runs every time; TIDEWATER_NIGHTLY=1 tries them all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tests::lab::conf::{self, Change};
+use tests::lab::kill::{self, Point};
+use tests::lab::{Container, Lab, Plugin, Snapshot};
+
+tests::conformance! {
+    both: []
+    ours: [
+        bridge_add_then_del,
+        bridge_add_then_gc,
+        bridge_del_then_del,
+        bridge_del_then_gc,
+        bridge_add_on_a_bare_host,
+        host_local_add_then_del,
+        host_local_add_then_gc,
+        host_local_del_then_del,
+    ]
+}
+
+fn bridge_add_then_del(lab: &Lab) {
+    Scene::new(lab, "bridge", network()).kill("ADD", Scene::del);
+}
+
+fn bridge_add_then_gc(lab: &Lab) {
+    Scene::new(lab, "bridge", network()).kill("ADD", Scene::gc);
+}
+
+fn bridge_del_then_del(lab: &Lab) {
+    Scene::new(lab, "bridge", network()).kill("DEL", Scene::del);
+}
+
+fn bridge_del_then_gc(lab: &Lab) {
+    Scene::new(lab, "bridge", network()).kill("DEL", Scene::gc);
+}
+
+fn host_local_add_then_del(lab: &Lab) {
+    Scene::new(lab, "host-local", lease()).kill("ADD", Scene::del);
+}
+
+fn host_local_add_then_gc(lab: &Lab) {
+    Scene::new(lab, "host-local", lease()).kill("ADD", Scene::gc);
+}
+
+fn host_local_del_then_del(lab: &Lab) {
+    Scene::new(lab, "host-local", lease()).kill("DEL", Scene::del);
+}
+
+fn network() -> Value {
+    conf::dual_stack("net").with("cniVersion", "1.1.0").with("ipMasq", true).with("macspoofchk", true)
+}
+
+fn lease() -> Value {
+    conf::host_local("net", "10.77.0.0/24").with("cniVersion", "1.1.0")
+}
+
+/// One attachment that is made and removed again and again, beside one that has to stay untouched.
+struct Scene<'a> {
+    lab: &'a Lab,
+    plugin: Plugin,
+    conf: Value,
+    victim: Container,
+    before: Snapshot,
+    complaints: Vec<String>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(lab: &'a Lab, plugin: &str, conf: Value) -> Scene<'a> {
+        let (plugin, victim) = (lab.plugin(plugin), lab.container("victim"));
+        plugin.add(&victim, &conf).ok();
+        plugin.del(&victim, &conf).quiet();
+        Scene { lab, plugin, conf, before: lab.state(), victim, complaints: vec![] }
+    }
+
+    fn kill(mut self, verb: &str, recover: fn(&Scene<'a>)) {
+        for point in kill::points(&self.count(verb), 2) {
+            if verb == "DEL" {
+                self.plugin.add(&self.victim, &self.conf).ok();
+            }
+            kill::at(&self.plugin.on(verb, &self.victim, &self.conf), &point);
+            recover(&self);
+            self.compare(&point, verb);
+            self.once_around();
+            self.compare(&point, "and a whole ADD and DEL");
+        }
+        assert!(self.complaints.is_empty(), "{} complaints:\n{}", self.complaints.len(), self.complaints.join("\n"));
+    }
+
+    fn count(&self, verb: &str) -> std::collections::BTreeMap<String, usize> {
+        let add = self.plugin.on("ADD", &self.victim, &self.conf);
+        let del = self.plugin.on("DEL", &self.victim, &self.conf);
+        let counts = [kill::count(&add), kill::count(&del)];
+        counts[usize::from(verb == "DEL")].clone()
+    }
+
+    fn del(&self) {
+        self.plugin.del(&self.victim, &self.conf).quiet();
+    }
+
+    fn gc(&self) {
+        self.plugin.gc(&self.conf, &[]).quiet();
+    }
+
+    fn once_around(&self) {
+        let result = self.plugin.add(&self.victim, &self.conf).ok();
+        self.plugin.check(&self.victim, &self.conf, &result).quiet();
+        self.del();
+    }
+
+    /// What is left is noted, and is the measure for the points that follow.
+    fn compare(&mut self, point: &Point, what: &str) {
+        let after = settled(self.lab, &self.before);
+        if after != self.before {
+            self.complaints.push(format!("{what}, {point}:\n{}", self.before.difference(&after)));
+            self.before = after;
+        }
+    }
+}
+
+/// The kernel may need a moment to close what the killed process held.
+fn settled(lab: &Lab, wanted: &Snapshot) -> Snapshot {
+    let end = Instant::now() + Duration::from_millis(500);
+    loop {
+        let state = lab.state();
+        if state == *wanted || Instant::now() > end {
+            return state;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The first ADD on a host makes what all share; killed there, the next ADD and DEL end as on any host.
+fn bridge_add_on_a_bare_host(lab: &Lab) {
+    let mut scene = Scene::new(lab, "bridge", network());
+    let wanted = lab.picture();
+    let count = bare_host_count(&scene);
+    for point in kill::points(&count, 2) {
+        make_bare(lab);
+        kill::at(&scene.plugin.on("ADD", &scene.victim, &scene.conf), &point);
+        scene.del();
+        let left = lab.state();
+        let clean = !left.text().contains("link veth") && !left.text().contains("victim\\r\\n");
+        if !clean {
+            scene.complaints.push(format!("{point}: after DEL:\n{}", left.text()));
+        }
+        scene.once_around();
+        let difference = wanted.difference(&lab.picture());
+        if !difference.is_empty() {
+            scene.complaints.push(format!("{point}: after the next ADD and DEL:\n{difference}"));
+        }
+    }
+    assert!(scene.complaints.is_empty(), "{}", scene.complaints.join("\n"));
+}
+
+fn bare_host_count(scene: &Scene<'_>) -> std::collections::BTreeMap<String, usize> {
+    make_bare(scene.lab);
+    let count = kill::count(&scene.plugin.on("ADD", &scene.victim, &scene.conf));
+    scene.del();
+    count
+}
+
+fn make_bare(lab: &Lab) {
+    let host = lab.host();
+    host.run(|| tests::lab::command::try_run("ip link del br0")).ok();
+    host.sh("nft flush ruleset");
+    host.sh("rm -rf /var/lib/cni /run/cni /run/tidewater");
+    for path in ["ipv4.ip_forward", "ipv6.conf.all.forwarding"] {
+        host.sh(&format!("sysctl -q net.{path}=0"));
+    }
+}
