@@ -53,7 +53,7 @@ struct Usage<'a> {
 impl Usage<'_> {
     fn of<'a>(set: &'a RangeSet, store: &mut Store) -> Usage<'a> {
         let spans = set.order(None);
-        let capacity = spans.iter().fold(0, |sum: u128, span| sum.saturating_add(span.len()));
+        let capacity = spans.iter().fold(0, |sum: u128, span| sum.saturating_add(span.size()));
         Usage { set, used: store.count(&spans), capacity }
     }
 

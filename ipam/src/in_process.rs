@@ -41,7 +41,7 @@ impl InProcess {
     ///
     /// # Errors
     /// Those of the plugin.
-    pub fn add(self, call: &Add) -> Result<Success> {
+    pub fn add(&self, call: &Add) -> Result<Success> {
         match self {
             InProcess::HostLocal => HostLocal::add(call),
             InProcess::Static => Static::add(call),
@@ -52,7 +52,7 @@ impl InProcess {
     ///
     /// # Errors
     /// Those of the plugin.
-    pub fn del(self, call: &Del) -> Result<()> {
+    pub fn del(&self, call: &Del) -> Result<()> {
         match self {
             InProcess::HostLocal => HostLocal::del(call),
             InProcess::Static => Static::del(call),
@@ -63,7 +63,7 @@ impl InProcess {
     ///
     /// # Errors
     /// Those of the plugin.
-    pub fn check(self, call: &Check) -> Result<()> {
+    pub fn check(&self, call: &Check) -> Result<()> {
         match self {
             InProcess::HostLocal => HostLocal::check(call),
             InProcess::Static => Static::check(call),
@@ -74,7 +74,7 @@ impl InProcess {
     ///
     /// # Errors
     /// Those of the plugin.
-    pub fn gc(self, call: &Gc) -> Result<()> {
+    pub fn gc(&self, call: &Gc) -> Result<()> {
         match self {
             InProcess::HostLocal => HostLocal::gc(call),
             InProcess::Static => Static::gc(call),
@@ -85,7 +85,7 @@ impl InProcess {
     ///
     /// # Errors
     /// Those of the plugin.
-    pub fn status(self, call: &Status) -> Result<()> {
+    pub fn status(&self, call: &Status) -> Result<()> {
         match self {
             InProcess::HostLocal => HostLocal::status(call),
             InProcess::Static => Static::status(call),
@@ -96,7 +96,7 @@ impl InProcess {
     ///
     /// # Errors
     /// The configuration or the leases cannot be read.
-    pub fn held(self, call: &Del) -> Result<Vec<IpAddr>> {
+    pub fn held(&self, call: &Del) -> Result<Vec<IpAddr>> {
         match self {
             InProcess::HostLocal => host_local::held(call),
             InProcess::Static => Ok(crate::static_addresses::held(call)),

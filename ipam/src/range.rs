@@ -266,7 +266,7 @@ mod tests {
     fn the_whole_of_ipv6_can_be_walked() {
         let set = RangeSet::new(vec![range("::/0", "", "", "::1")]).unwrap();
         let order = set.order(Some(address(Family::V6, u128::MAX)));
-        assert_eq!(order.iter().map(|span| span.len()).fold(0, u128::saturating_add), u128::MAX - 1);
+        assert_eq!(order.iter().map(|span| span.size()).fold(0, u128::saturating_add), u128::MAX - 1);
     }
 
     fn walk(set: &RangeSet, last: Option<&str>) -> String {

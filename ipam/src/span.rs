@@ -49,7 +49,7 @@ impl Span {
     }
 
     /// How many addresses; for the whole of IPv6 one less, as 2^128 does not fit.
-    pub fn len(&self) -> u128 {
+    pub fn size(&self) -> u128 {
         (self.last - self.first).saturating_add(1)
     }
 

@@ -269,6 +269,7 @@ fn is_missing(cause: &kernel::Error) -> bool {
 }
 
 /// Code 5, in the kernel room's words.
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn io_error(cause: kernel::Error) -> Error {
     Error::io(cause.to_string())
 }

@@ -5,6 +5,8 @@
 
 #[path = "nft/bytes.rs"]
 mod bytes;
+#[path = "nft/bytes_rules.rs"]
+mod bytes_rules;
 #[path = "nft/concurrency.rs"]
 mod concurrency;
 #[path = "nft/errors.rs"]
@@ -21,3 +23,5 @@ mod listing;
 mod masquerade;
 #[path = "nft/tree.rs"]
 mod tree;
+#[path = "nft/words.rs"]
+mod words;

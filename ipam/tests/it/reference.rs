@@ -36,7 +36,7 @@ fn what_one_leases_the_other_honours_checks_and_releases() {
         match (verb, leased.contains_key(&id)) {
             ("ADD", false) => match result {
                 Ok(ip) => {
-                    assert!(leased.insert(id.clone(), ip.clone()).is_none() && !taken_twice(&leased), "{ip}")
+                    assert!(leased.insert(id.clone(), ip.clone()).is_none() && !taken_twice(&leased), "{ip}");
                 }
                 Err(text) => {
                     assert!(leased.len() == 13 && text.contains("no IP addresses available"), "{text}")

@@ -1,5 +1,6 @@
 //! The work of a request does not grow with the number of leases.
 
+use std::net::Ipv6Addr;
 use std::process::Command;
 
 use serde_json::json;
@@ -41,7 +42,9 @@ fn a_dense_network_of_60000_leases_gives_the_addresses_that_are_left() {
 #[test]
 fn leases_too_far_apart_for_the_index_are_respected() {
     let net = Net::new(json!([[{"subnet": "fd00::/64"}]]));
-    let far = |block: u32, place: u32| format!("fd00::{:x}:{:x}", block >> 1, (block & 1) << 15 | place);
+    let first: Ipv6Addr = "fd00::".parse().unwrap();
+    let far =
+        |block: u128, place: u128| Ipv6Addr::from_bits(first.to_bits() | block << 15 | place).to_string();
     for block in 1..=130 {
         net.put(&far(block, 5), &format!("c{block}\r\neth0"));
     }
@@ -64,7 +67,7 @@ fn room_in_the_index_is_used_again() {
         net.put("last_reserved_ip.0", &format!("fd00::{block:x}:4"));
         assert_eq!(net.add_ip("c"), format!("fd00::{block:x}:5"));
         assert_eq!(net.add_ip("d"), format!("fd00::{block:x}:7"));
-        ["b", "c", "d"].map(|id| net.del(id).unwrap());
+        ["b", "c", "d"].iter().for_each(|id| net.del(id).unwrap());
     }
 }
 

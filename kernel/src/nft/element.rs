@@ -66,6 +66,14 @@ impl<'a> Element<'a> {
         Element { timeout: Some(after), ..self }
     }
 
+    /// The chain that its verdict leads to.
+    pub(super) fn target(&self) -> Option<&str> {
+        match self.data.as_ref()? {
+            Data::Verdict(verdict) => verdict.target(),
+            Data::Value(_) => None,
+        }
+    }
+
     /// Whether this is what the kernel has.
     pub(super) fn is_the_same_as(&self, found: &ElementFound) -> bool {
         let comment = self.comment.map(comment::shown);

@@ -33,18 +33,27 @@ impl Nft {
                 Some(found) if element.is_the_same_as(&found) => return Ok(()),
                 // The address had another owner whose removal never came.
                 Some(_) => set.delete_elements(std::slice::from_ref(element)).into_iter().collect(),
-                None if !incomplete && self.has_set(set)? => Transaction::new(),
+                None if !incomplete && self.can_take(set, element)? => Transaction::new(),
                 None => missing(self)?,
             };
             transaction.extend(set.create_elements(std::slice::from_ref(element)));
             match self.commit(&transaction) {
                 Err(error) if attempt < ATTEMPTS && overtaken(error.errno()) => {
-                    // The set is there, but not what a verdict leads to: half of it was deleted by hand.
+                    // It seemed complete, and was not, or is no longer: asked once more, it might seem so again.
                     incomplete = error.errno() == Errno::NOENT;
                     attempt += 1;
                 }
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// Whether the set is there, and the chain that the element's verdict leads to.
+    fn can_take(&mut self, set: Set<'_>, element: &Element<'_>) -> Result<bool> {
+        let there = self.has_set(set)?;
+        match element.target() {
+            Some(chain) if there => Ok(self.chain(set.table.chain(chain))?.is_some()),
+            _ => Ok(there),
         }
     }
 }

@@ -171,9 +171,9 @@ pub(super) struct Refusal {
     pub(super) note: Option<String>,
 }
 
-/// `EAGAIN`: a module was loaded meanwhile and the kernel starts over; it does so by itself and tells nobody, but may
-/// give up. `ERESTART`: the ruleset changed since the generation that the batch named; ours name none, so this
-/// is another's rule of the game that costs nothing to keep. `EINTR`: a signal on the way in; nothing was done.
+/// `EAGAIN`: the kernel loaded a module or has to validate the ruleset, and starts over; it does so by itself, and
+/// answers so only where it gives up. `ERESTART`: the ruleset changed since the generation that a batch names
+/// (`NFNL_BATCH_GENID`); ours name none. `EINTR`: a signal came first. Nothing was done in any of these cases.
 fn once_more(errno: Errno) -> bool {
     /// `ERESTART`, which has no name in user space.
     const RESTART: i32 = 85;

@@ -21,8 +21,7 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
         .output()
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{out}\n{err}");
-    assert!(output.status.success(), "inside the namespaces: {}", output.status);
+    assert!(output.status.success(), "inside the namespaces: {}\n{out}\n{err}", output.status);
     assert!(out.contains("1 passed"), "no test is called {name}");
 }
 

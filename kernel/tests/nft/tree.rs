@@ -11,7 +11,8 @@ pub(crate) fn tree(message: &[u8]) -> String {
     let kind = reply.kind & 0xff;
     assert_eq!(reply.kind >> 8, 10, "not of nf_tables");
     let mut words = vec![message_name(kind), family_name(reply.payload[0])];
-    if kind % 3 == 0 {
+    // Of each kind of object the message numbers are new, get, delete.
+    if kind.is_multiple_of(3) {
         words.extend(FLAGS.iter().filter(|(bit, _)| reply.flags & bit != 0).map(|(_, word)| *word));
     }
     let mut lines = vec![words.join(" ")];

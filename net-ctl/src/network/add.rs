@@ -7,7 +7,7 @@ use spec::{NetworkList, Success};
 use super::target::Target;
 use super::{Document, trouble};
 use crate::answer::{Answer, table};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// Attach a container to a network
 ///
@@ -25,7 +25,7 @@ impl Add {
         let network = self.target.list()?;
         let endpoint = self.target.new_endpoint(&what)?;
         let result = self.target.runtime().attach(&network, &endpoint).map_err(|error| {
-            trouble::failure(what.clone(), &error).next(match error {
+            trouble::failure(what, &error).next(match error {
                 lifecycle::Error::Cleanup { .. } => {
                     super::command("del", &network.name, &endpoint.attachment)
                 }
@@ -33,8 +33,8 @@ impl Add {
             })
         })?;
         let attachment = Document::new(&network.name, &endpoint.attachment, endpoint.netns.as_deref());
-        let wire =
-            result.to_value(network.version).map_err(|error| Failure::new(Exit::Failed, what, error))?;
+        // Versions before 0.3.0 cannot say "no address": it is attached all the same.
+        let wire = result.to_value(network.version).unwrap_or_default();
         Ok(Answer::new(
             &json!({"attachment": attachment, "result": wire}),
             text(&network, &attachment, &result),

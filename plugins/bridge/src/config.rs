@@ -135,7 +135,7 @@ impl Plan {
     /// Code 7 for each key whose value cannot be, code 4 for `CNI_ARGS` that cannot be read.
     pub(crate) fn new(call: &Add) -> Result<Plan> {
         let mac = requested_mac(&call.config, &call.caller)?;
-        Plan::from_keys(call.config.own()?, mac, &call.config)
+        Plan::from_keys(&call.config.own()?, mac, &call.config)
     }
 
     /// The plan from its keys alone, without what a single caller may ask for.
@@ -143,11 +143,11 @@ impl Plan {
     /// # Errors
     /// Code 7 for each key whose value cannot be.
     pub(crate) fn of_network(config: &Config) -> Result<Plan> {
-        Plan::from_keys(config.own()?, None, config)
+        Plan::from_keys(&config.own()?, None, config)
     }
 
-    fn from_keys(keys: Keys, mac: Option<Mac>, config: &Config) -> Result<Plan> {
-        refuse_contradictions(&keys, config)?;
+    fn from_keys(keys: &Keys, mac: Option<Mac>, config: &Config) -> Result<Plan> {
+        refuse_contradictions(keys, config)?;
         let mtu = mtu(keys.mtu)?;
         let vlans = Vlans::new(keys.vlan, keys.vlan_trunk.as_deref(), keys.preserve_default_vlan)?;
         Ok(Plan {

@@ -57,8 +57,8 @@ mod tests {
 
     fn result() -> Success {
         let ip = |address: &str| Ip { address: address.parse().unwrap(), gateway: None, interface: None };
-        let mut success = Success::default();
-        success.ips = vec![ip("10.1.2.3/16"), ip("fd00:1::5/64")];
+        let ips = vec![ip("10.1.2.3/16"), ip("fd00:1::5/64")];
+        let mut success = Success { ips, ..Success::default() };
         fill_missing(&mut success.ips);
         success
     }
