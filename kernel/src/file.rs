@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result, Tried};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::path::Path;
 
@@ -131,12 +131,14 @@ fn fill(file: BorrowedFd<'_>, mode: u32, bytes: &[u8]) -> rustix::io::Result<Fil
 /// everybody may go by `/proc`.
 fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> rustix::io::Result<()> {
     match rustix::fs::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH) {
-        Err(Errno::NOENT | Errno::PERM) => {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
-        }
+        Err(Errno::NOENT | Errno::PERM) => give_name_by_proc(file, dir, name),
         other => other,
     }
+}
+
+fn give_name_by_proc(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> rustix::io::Result<()> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(rustix::fs::CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
 }
 
 fn create_by_temporary(
@@ -158,6 +160,9 @@ fn create_by_temporary(
 }
 
 /// Writes a file of a temporary name beside `name`, has it moved by `place`, and removes it where that failed.
+///
+/// The temporary name is the same each time, so that what a process leaves that is killed here is written over by the
+/// next; a lock on the directory keeps two from writing it at once.
 fn with_temporary(
     dir: BorrowedFd<'_>,
     name: &str,
@@ -165,7 +170,10 @@ fn with_temporary(
     bytes: &[u8],
     place: impl FnOnce(&str) -> rustix::io::Result<()>,
 ) -> rustix::io::Result<FileId> {
-    let temporary = format!(".{name}.{}.tmp", std::process::id());
+    let temporary = format!(".{name}.tmp");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let lock = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive))?;
     let made = write_temporary(dir, &temporary, mode, bytes).and_then(|id| place(&temporary).map(|()| id));
     if made.is_err() {
         let _ = rustix::fs::unlinkat(dir, temporary.as_str(), AtFlags::empty());
@@ -173,9 +181,61 @@ fn with_temporary(
     made
 }
 
-/// One of the same process number was left by a process that was killed, so it may be written over.
 fn write_temporary(dir: BorrowedFd<'_>, name: &str, mode: u32, bytes: &[u8]) -> rustix::io::Result<FileId> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    // A leftover may have a mode that forbids writing, or be no file at all: it goes first.
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))?;
     fill(fd.as_fd(), mode, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn without_nameless_files_one_of_many_makes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = open_directory(dir.path()).unwrap();
+        let make = |content: u8| create_by_temporary(fd.as_fd(), "lease", 0o644, &[content; 4096]);
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|content| scope.spawn(move || make(content))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
+        assert_eq!(made.iter().filter(|made| **made == Err(Errno::EXIST)).count(), 7);
+        let content = std::fs::read(dir.path().join("lease")).unwrap();
+        assert!(content.len() == 4096 && content.iter().all(|byte| *byte == content[0]));
+        assert_eq!(names(dir.path()), ["lease"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = open_directory(dir.path()).unwrap();
+        write_temporary(fd.as_fd(), ".lease.tmp", 0o444, b"half of").unwrap();
+        create_by_temporary(fd.as_fd(), "lease", 0o600, b"whole").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("lease")).unwrap(), b"whole");
+        assert_eq!(names(dir.path()), ["lease"]);
+    }
+
+    #[test]
+    fn without_privilege_a_file_gets_its_name_by_proc() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = open_directory(dir.path()).unwrap();
+        let file = open_nameless(fd.as_fd()).unwrap();
+        fill(file.as_fd(), 0o600, b"content").unwrap();
+        give_name_by_proc(file.as_fd(), fd.as_fd(), "lease").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("lease")).unwrap(), b"content");
+        assert_eq!(give_name_by_proc(file.as_fd(), fd.as_fd(), "lease"), Err(Errno::EXIST));
+    }
 }

@@ -147,14 +147,10 @@ pub fn ports_of(rtnl: &mut Rtnl, master: u32) -> Result<Vec<Link>> {
 /// # Errors
 /// Whatever else the kernel says.
 pub fn remove(rtnl: &mut Rtnl, link: LinkRef<'_>) -> Result<bool> {
-    let request = match link {
+    gone_is_fine(rtnl.request(match link {
         LinkRef::Index(index) => removal(index),
-        LinkRef::Name(name) => {
-            let message = attrs::message(RTM_DELLINK, REQUEST | ACK, 0, 0, 0);
-            Request::new("remove", name, message.attr_str(IFLA_IFNAME, name))
-        }
-    };
-    gone_is_fine(rtnl.request(request))
+        LinkRef::Name(name) => removal_by_name(name),
+    }))
 }
 
 /// Forgives ENODEV: the container's namespace ended, or another DEL of the same attachment came first.
@@ -164,6 +160,12 @@ fn gone_is_fine(removed: Result<()>) -> Result<bool> {
         Err(Error { errno: Errno::NODEV, .. }) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// `ip link delete NAME`, which looks the index up first.
+fn removal_by_name(name: &str) -> Request {
+    let message = attrs::message(RTM_DELLINK, REQUEST | ACK, 0, 0, 0);
+    Request::new("remove", name, message.attr_str(IFLA_IFNAME, name))
 }
 
 fn lookup(link: LinkRef<'_>) -> Request {

@@ -67,6 +67,9 @@ fn up_with_arp_notify() {
 fn removals() {
     // ip link del dev p0
     assert_eq!(shows(&removal(7)), format!("20000000 11000500 {HEADER} 00000000 07000000 00000000 00000000"));
+    // The same by its name, which ip looks up first.
+    let name = "00000000 00000000 00000000 00000000 07000300 70300000";
+    assert_eq!(shows(&removal_by_name("p0")), format!("28000000 11000500 {HEADER} {name}"));
 }
 
 #[test]

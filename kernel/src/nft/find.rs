@@ -8,6 +8,7 @@ use super::{Chain, Element, Key, Nft, Set, Table};
 use crate::error::{Error, Result};
 use crate::netlink::{Message, Reply, replies};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::fmt::Display;
 
 /// How often a list is asked for while others change the ruleset under it. One round of a list of 10 000 elements
@@ -108,13 +109,22 @@ impl Nft {
 
     /// The elements of a set, in no order.
     ///
+    /// The kernel enlarges the hash table of a set that grew some time later, and a list interrupted by that has as many
+    /// elements twice as it lacks, without being marked as interrupted. It is asked for once more then.
+    ///
     /// # Errors
     /// As [`Nft::tables`].
     pub fn elements(&mut self, set: Set<'_>) -> Result<Vec<ElementFound>> {
-        let question = set.get_elements(NLM_F_DUMP);
-        let lists =
-            self.dump("list elements of", &set, question, |payload| Some(ElementFound::read_list(payload)))?;
-        Ok(lists.into_iter().flatten().collect())
+        let op = "list elements of";
+        for _ in 0..ROUNDS {
+            let question = set.get_elements(NLM_F_DUMP);
+            let lists = self.dump(op, &set, question, |payload| Some(ElementFound::read_list(payload)))?;
+            let list: Vec<_> = lists.into_iter().flatten().collect();
+            if !has_repetition(&list) {
+                return Ok(list);
+            }
+        }
+        Err(kept_changing(op, &set))
     }
 
     /// One question, one answer; `None` where the kernel says that there is no such thing.
@@ -159,8 +169,7 @@ impl Nft {
                 Err((errno, note)) => return Err(Error::new(op, object.to_string(), errno).with_note(note)),
             }
         }
-        Err(Error::new(op, object.to_string(), Errno::INTR)
-            .with_note(Some("the ruleset kept changing".to_owned())))
+        Err(kept_changing(op, object))
     }
 
     /// One round; `None` where it was interrupted. It is read to its end in any case: a socket has one dump at a time.
@@ -184,6 +193,16 @@ impl Nft {
             }
         }
     }
+}
+
+/// Whether an element is in the list twice.
+fn has_repetition(list: &[ElementFound]) -> bool {
+    let mut seen = HashSet::with_capacity(list.len());
+    !list.iter().all(|element| seen.insert((&element.key, &element.last, element.ends_interval)))
+}
+
+fn kept_changing(op: &str, object: &impl Display) -> Error {
+    Error::new(op, object.to_string(), Errno::INTR).because("changed at every attempt")
 }
 
 fn rules_of(table: Table<'_>) -> Message {

@@ -5,7 +5,9 @@ use kernel::nft::{
     Base, ChainKind, Data, Element, Family, Hook, Key, Nft, Policy, Request, Selector, SetSpec, Table,
     Transaction, Type, Value, Verdict,
 };
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const TABLE: Table<'static> = Table::new(Family::Inet, "shown");
@@ -218,6 +220,39 @@ fn ten_thousand_elements_go_in_come_back_and_go_by_one_transaction_each() {
         nft.commit(&singly).unwrap();
         assert_eq!(nft.elements(set).unwrap(), []);
     });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_list_taken_while_the_kernel_enlarges_the_set_is_whole() {
+    lab::alone("listing::a_list_taken_while_the_kernel_enlarges_the_set_is_whole", || {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // Busy processors make the enlarging come in the middle of a list.
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let wrong = (0..40).find(|round| !is_whole_after_growing_to(3000 + round * 100));
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(wrong, None);
+        });
+    });
+}
+
+fn is_whole_after_growing_to(size: u32) -> bool {
+    let (mut nft, set) = (Nft::open().unwrap(), TABLE.set("growing"));
+    let elements: Vec<_> =
+        (0..size).map(|n| Element::new(Ipv4Addr::from(n)).comment("net a, id b, if eth0")).collect();
+    nft.remove_table(TABLE).unwrap();
+    nft.apply([TABLE.add(), set.add(&SetSpec::set(&[Type::Ipv4Addr]))]).unwrap();
+    nft.apply(set.create_elements(&elements)).unwrap();
+    let found = nft.elements(set).unwrap();
+    let keys: BTreeSet<_> = found.iter().map(|element| &element.key).collect();
+    found.len() == elements.len() && keys.len() == elements.len()
 }
 
 #[test]

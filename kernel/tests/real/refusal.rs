@@ -49,3 +49,31 @@ fn a_batch_larger_than_the_socket_s_queue_is_answered_whole() {
     assert_eq!(kernel::addr::list(&mut lab.container, container.index).unwrap().len(), 2000);
     lab.container.batch(vec![]).unwrap();
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_list_that_changes_meanwhile_has_all_that_stays() {
+    let mut lab = Lab::new();
+    let (_, container) = lab.pair(None);
+    let index = container.index;
+    let address = move |i: u32| {
+        let ip = ipnet::IpNet::new(std::net::Ipv4Addr::from(0x0a01_0000 + i).into(), 32).unwrap();
+        Address { ip, index, nodad: true }
+    };
+    lab.container.batch((1..=1000).map(|i| address(i).add()).collect()).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let mut other = kernel::rtnl::Rtnl::open_in(&lab.container_ns).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                other.batch(vec![address(5000).add(), address(5000).remove()]).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        });
+        for _ in 0..200 {
+            let found = kernel::addr::list(&mut lab.container, index).unwrap();
+            assert!((1000..=1001).contains(&found.len()), "{}", found.len());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

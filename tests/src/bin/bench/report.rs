@@ -81,7 +81,12 @@ fn cells(row: &Row) -> Vec<String> {
 
 /// The wishes, and what the columns mean.
 pub(super) fn print_wanted(report: &Report) {
-    tell::result("wanted (medians; one at a time; by minima in brackets)");
+    let caution = if report.quick {
+        "; a quick run is a smoke test with smaller preloads: it settles nothing"
+    } else {
+        ""
+    };
+    tell::result(&format!("wanted (medians; one at a time; by minima in brackets{caution})"));
     for wanted in &report.wanted {
         let fate = match wanted.reached {
             Some(true) => "reached",
