@@ -91,3 +91,24 @@ impl Span {
         before.into_iter().chain(after).collect()
     }
 }
+
+/// What is left of the spans behind an address of one of them.
+pub fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
+    let mut rest = spans.iter().skip_while(|span| !span.contains(ip));
+    let behind = rest.next().and_then(|span| span.split_after(ip).1);
+    behind.into_iter().chain(rest.copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_an_address_is_all_that_comes_later() {
+        let span = |first, last| Span { family: Family::V4, first, last };
+        let spans = [span(10, 20), span(1, 5), span(30, 30)];
+        assert_eq!(after(&spans, address(Family::V4, 12)), [span(13, 20), span(1, 5), span(30, 30)]);
+        assert_eq!(after(&spans, address(Family::V4, 5)), [span(30, 30)]);
+        assert_eq!(after(&spans, address(Family::V4, 30)), []);
+    }
+}

@@ -122,9 +122,7 @@ impl Store {
 
     /// Everybody who holds addresses, by reading all leases.
     pub(crate) fn everybody(&mut self) -> Result<Vec<(Key, Vec<IpAddr>)>> {
-        if !self.is_scanned() {
-            self.rescan()?;
-        }
+        self.rescan_once()?;
         Ok(self.owners.all().map(|(key, owner)| (key.clone(), addresses(owner))).collect())
     }
 
@@ -138,9 +136,13 @@ impl Store {
         spans.iter().map(|span| self.index.count(*span)).sum()
     }
 
-    /// Whether all leases have been read since this was opened.
-    pub(crate) fn is_scanned(&self) -> bool {
-        self.owners.is_complete()
+    /// Reads all leases, unless this call has done so already; tells whether it did now.
+    pub(crate) fn rescan_once(&mut self) -> Result<bool> {
+        let needed = !self.owners.is_complete();
+        if needed {
+            self.rescan()?;
+        }
+        Ok(needed)
     }
 
     /// Where the round robin of a range set stands.
@@ -160,17 +162,13 @@ impl Store {
         Ok(made.is_some())
     }
 
-    /// A lease is there that the index does not have.
+    /// A lease is there that the index does not have. Read now for the first time, the leases are as the index says
+    /// from here on; otherwise somebody does not take the lock, and the next call had better look again.
     fn surprised(&mut self) -> Result<()> {
-        if self.index.overflows() {
-            return Ok(());
-        }
-        if self.is_scanned() {
-            // Somebody does not take the lock: the next call had better look again.
+        if !self.index.overflows() && !self.rescan_once()? {
             self.index.contradict();
-            return Ok(());
         }
-        self.rescan()
+        Ok(())
     }
 
     /// Writes down whom the leases made by this call belong to.
@@ -234,7 +232,7 @@ impl Store {
         let Some(owner) = self.owners.get(key) else { return Some(Vec::new()) };
         let ips = addresses(owner);
         let is_theirs = |lease: Option<Lease>| matches!(lease, Some(Lease::Of(other, _)) if other == *key);
-        (self.is_scanned() || ips.iter().all(|&ip| is_theirs(self.leases.read(ip)))).then_some(ips)
+        (self.owners.is_complete() || ips.iter().all(|&ip| is_theirs(self.leases.read(ip)))).then_some(ips)
     }
 
     fn set_owner(&mut self, key: &Key, owner: Owner) {

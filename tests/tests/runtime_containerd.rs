@@ -142,21 +142,13 @@ fn talk(one: &Pod, two: &Pod) {
     }
 }
 
-/// No lease, no port, no rule that names a pod.
-fn nothing_is_left(lab: &Lab) {
-    let state = lab.state();
-    assert!(!state.text().contains("link veth"), "{}", state.text());
-    assert!(!state.text().contains("\\r\\neth0"), "{}", state.text());
-    assert!(!state.text().contains("if: eth0"), "{}", state.text());
-}
-
 fn two_pods_talk_and_go(lab: &Lab) {
     let containerd = Containerd::new(lab);
     let pods = ["pod1", "pod2"].map(|name| containerd.pod(name));
     talk(&pods[0], &pods[1]);
     assert!(traffic::ping(lab.host(), &pods[0].ips[0]));
     pods.iter().for_each(|pod| containerd.remove(pod));
-    nothing_is_left(lab);
+    lab.state().assert_nothing_attached();
     assert_eq!(containerd.cri(&["list"]), "");
     if !lab.plugins().are_reference() {
         assert_eq!((runtimes::recorded("bridge ADD eth0"), runtimes::recorded("loopback ADD lo")), (2, 2));
@@ -174,7 +166,7 @@ fn pods_survive_a_restart_of_the_daemon(lab: &Lab) {
     let list = containerd.cri(&["list"]);
     assert_eq!(list.lines().filter(|line| line.ends_with(" ready")).count(), 2, "{list}");
     pods.iter().for_each(|pod| containerd.remove(pod));
-    nothing_is_left(lab);
+    lab.state().assert_nothing_attached();
 }
 
 fn a_failing_add_leaves_nothing(lab: &Lab) {
@@ -197,11 +189,11 @@ echo '{"cniVersion": "1.0.0", "code": 11, "msg": "the weather is bad"}'; exit 1"
         }
     });
     assert!(refusal.contains("the weather is bad"), "{refusal}");
-    nothing_is_left(lab);
+    lab.state().assert_nothing_attached();
     containerd.network(json!([]));
     eventually("pods run again", Duration::from_secs(10), || {
         let pod = containerd.try_cri(&["run", "pod1", &containerd.cgroup]);
         pod.is_ok_and(|id| containerd.try_cri(&["remove", &id]).is_ok())
     });
-    nothing_is_left(lab);
+    lab.state().assert_nothing_attached();
 }

@@ -8,7 +8,7 @@ use spec::{Add, Dns, Error, Ip, Result, Success};
 use super::Usage;
 use crate::config::{Plan, dns_of};
 use crate::range::{Range, RangeSet};
-use crate::span::Span;
+use crate::span::{self, Span};
 use crate::store::{Key, Store};
 
 pub(super) fn add(call: &Add) -> Result<Success> {
@@ -99,25 +99,35 @@ impl Claim<'_> {
     /// The next address by round robin.
     fn next<'s>(&mut self, i: usize, set: &'s RangeSet) -> Result<(IpAddr, &'s Range)> {
         let last = self.store.last_reserved(i);
-        let spans = set.order(last.get());
-        while let Some(ip) = self.first_free(&spans)? {
-            if let (Some(range), true) = (set.range_of(ip), self.store.lease(ip, &self.key)?) {
-                self.ips.push(ip);
-                last.set(ip);
-                return Ok((ip, range));
+        let order = set.order(last.get());
+        let ip = match self.first_of(&order)? {
+            // That none is left counts only once all leases have been read.
+            None => {
+                self.store.rescan_once()?;
+                self.first_of(&order)?
             }
+            found => found,
+        };
+        match ip.and_then(|ip| Some((ip, set.range_of(ip)?))) {
+            Some((ip, range)) => {
+                last.set(ip);
+                Ok((ip, range))
+            }
+            None => Err(Error::try_again(Usage::of(set, self.store).exhausted(self.store.path()))),
         }
-        Err(Error::try_again(Usage::of(set, self.store).exhausted(self.store.path())))
     }
 
-    /// That none is left counts only if all leases have been read for it.
-    fn first_free(&mut self, spans: &[Span]) -> Result<Option<IpAddr>> {
-        let ip = self.store.first_free(spans);
-        if ip.is_some() || self.store.is_scanned() {
-            return Ok(ip);
+    /// Leases the first address that can be had. One that looked free and was not is never tried again.
+    fn first_of(&mut self, order: &[Span]) -> Result<Option<IpAddr>> {
+        let mut rest = order.to_vec();
+        while let Some(ip) = self.store.first_free(&rest) {
+            if self.store.lease(ip, &self.key)? {
+                self.ips.push(ip);
+                return Ok(Some(ip));
+            }
+            rest = span::after(&rest, ip);
         }
-        self.store.rescan()?;
-        Ok(self.store.first_free(spans))
+        Ok(None)
     }
 
     fn keep(&mut self, call: &Add) {

@@ -12,8 +12,7 @@ pub(super) fn status(call: &Status) -> Result<()> {
     let Some(mut store) = Store::open_existing(&data_dir, &call.config.name)? else { return Ok(()) };
     let mut usages = usages(&sets, &mut store);
     // Nobody may come with an ADD after "full", so that has to be true and not only believed.
-    if usages.iter().any(Usage::is_full) && !store.is_scanned() {
-        store.rescan()?;
+    if usages.iter().any(Usage::is_full) && store.rescan_once()? {
         usages = self::usages(&sets, &mut store);
     }
     let leases = store.path().to_owned();

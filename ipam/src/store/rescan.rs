@@ -18,7 +18,7 @@ impl Store {
     ///
     /// Leases of an earlier boot are removed: no container of theirs lives. So are unfinished ones: under the
     /// lock nobody is about to finish them. A lease that no owner file knows is taken to be of this boot, never judged by a clock.
-    pub(crate) fn rescan(&mut self) -> Result<()> {
+    pub(super) fn rescan(&mut self) -> Result<()> {
         let mut owners = BTreeMap::new();
         let mut taken = Vec::new();
         for (ip, lease) in self.leases.list()? {

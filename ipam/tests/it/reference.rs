@@ -39,7 +39,7 @@ fn what_one_leases_the_other_honours_checks_and_releases() {
                     assert!(leased.insert(id.clone(), ip.clone()).is_none() && !taken_twice(&leased), "{ip}");
                 }
                 Err(text) => {
-                    assert!(leased.len() == 13 && text.contains("no IP addresses available"), "{text}")
+                    assert!(leased.len() == 13 && text.contains("no IP addresses available"), "{text}");
                 }
             },
             ("ADD", true) => assert!(result.unwrap_err().contains("duplicate allocation is not allowed")),

@@ -15,7 +15,7 @@ use crate::stale::Stale;
 use kernel::link::Mac;
 use kernel::nft::{
     Base, Chain, ChainKind, Element, Family, Hook, Key, Nft, Policy, Request, Selector, Set, SetSpec, Table,
-    Type, Value, Verdict, priority,
+    Transaction, Type, Value, Verdict, priority,
 };
 use spec::error::{Error, Result};
 use spec::request::Attachment;
@@ -36,7 +36,6 @@ const REFERENCE: Table<'static> = Table::new(Family::Bridge, "nat");
 pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = label.comment();
-    let missing = |_: &mut Nft| Ok(base().into_iter().collect());
     // Bound first: a port that is guarded and not yet bound would be deaf for a moment.
     nft.put_element(BOUND, &Element::new(pair(port, mac)).comment(&comment), missing)?;
     Ok(nft.put_element(GUARDED, &Element::new(Value::ifname(port)).comment(&comment), missing)?)
@@ -123,24 +122,27 @@ fn pair(port: &str, mac: Mac) -> Key {
     Key::concat(&[Value::ifname(port), Value::ether(mac.0)])
 }
 
-fn base() -> Vec<Request> {
+/// Created together, hence once, however many ADDs build at the same time.
+fn missing(nft: &mut Nft) -> kernel::error::Result<Transaction> {
     let chain = Base {
         kind: ChainKind::Filter,
         hook: Hook::Prerouting,
         priority: priority::BRIDGE_DSTNAT,
         policy: Policy::Accept,
     };
-    vec![
-        TABLE.add(),
-        GUARDED.add(&SetSpec::set(GUARDED_KEY)),
-        BOUND.add(&SetSpec::set(BOUND_KEY)),
-        PREROUTING.add_base(&chain),
-        PREROUTING.flush(),
-        PREROUTING
+    let mut transaction: Transaction = [TABLE.add()].into_iter().collect();
+    if nft.chain(PREROUTING)?.is_none() {
+        let rule = PREROUTING
             .rule()
             .in_set(&[Selector::Iifname], GUARDED.name)
             .not_in_set(&[Selector::Iifname, Selector::EtherSaddr], BOUND.name)
-            .verdict(Verdict::Drop)
-            .add(),
-    ]
+            .verdict(Verdict::Drop);
+        transaction.extend([
+            GUARDED.add(&SetSpec::set(GUARDED_KEY)),
+            BOUND.add(&SetSpec::set(BOUND_KEY)),
+            PREROUTING.create_base(&chain),
+            rule.add(),
+        ]);
+    }
+    Ok(transaction)
 }

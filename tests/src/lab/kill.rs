@@ -1,5 +1,6 @@
 //! Killing a plugin at a chosen system call, by strace's fault injection: the call itself is not executed any more.
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 
 use super::nightly::{self, Dice};
 use super::{Call, HOME, command};
@@ -59,11 +60,13 @@ pub fn points(count: &BTreeMap<String, usize>, sample: usize) -> Vec<Point> {
     all
 }
 
-/// Runs the call and kills it there. Whatever it had done by then stays.
-pub fn at(call: &Call, point: &Point) {
+/// Runs the call and kills it there; whatever it had done by then stays. Whether it came to that point at all.
+pub fn at(call: &Call, point: &Point) -> bool {
     let inject = format!("inject={}:signal=SIGKILL:when={}", point.name, point.k);
     let trace = format!("trace={}", point.name);
-    call.clone().under(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]).run();
+    let traced = call.clone().under(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
+    // strace ends as the program has ended.
+    traced.run().done.status.signal() == Some(9)
 }
 
 #[cfg(test)]

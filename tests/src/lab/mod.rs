@@ -62,6 +62,7 @@ impl Lab {
         let way_back = [own_namespace("net"), own_namespace("mnt")];
         enter_fresh_namespaces();
         private_directories();
+        netns::as_after_boot();
         let host = Netns::pin_own(&Path::new(PINS).join("host"));
         command::run("ip link set lo up");
         Lab { plugins, host, containers: RefCell::default(), way_back, not_send: PhantomData }

@@ -18,6 +18,7 @@ impl Netns {
     pub fn create(path: &Path) -> Netns {
         in_a_thread(|| {
             unshare_network();
+            as_after_boot();
             Netns::pin_own(path)
         })
     }
@@ -75,6 +76,11 @@ impl Netns {
 #[allow(deprecated, reason = "the safe form; only sharing of file descriptors, which is not asked for, is dangerous")]
 fn unshare_network() {
     rustix::thread::unshare(UnshareFlags::NEWNET).expect("make a network namespace");
+}
+
+/// A new namespace takes some settings from the first one of the machine.
+pub(super) fn as_after_boot() {
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("turn off forwarding in a new namespace");
 }
 
 /// A thread starts in the namespaces of the one that made it and may leave them without harm.

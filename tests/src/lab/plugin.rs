@@ -49,6 +49,11 @@ impl Plugins {
         &self.dir
     }
 
+    /// The net-ctl that is shipped beside these plugins.
+    pub fn net_ctl(&self) -> PathBuf {
+        self.dir.with_file_name("bin").join("net-ctl")
+    }
+
     /// Whether these are Debian's.
     pub fn are_reference(&self) -> bool {
         self.dir == Path::new("/usr/lib/cni")

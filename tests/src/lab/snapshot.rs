@@ -60,6 +60,18 @@ impl Snapshot {
         gone.chain(new).collect()
     }
 
+    /// The lines that show an attachment of an interface `eth0`: a host's end of a pair, a lease, a rule.
+    pub fn attached(&self) -> Vec<&str> {
+        let signs = ["\\r\\neth0", "if: eth0", "id: \\\""];
+        let shows = |line: &&str| line.starts_with("link veth") || signs.iter().any(|sign| line.contains(sign));
+        self.text.lines().filter(shows).collect()
+    }
+
+    /// Fails the test when anything shows an attachment.
+    pub fn assert_nothing_attached(&self) {
+        assert_eq!(self.attached(), Vec::<&str>::new(), "something is still attached");
+    }
+
     /// Compares with tests/golden/NAME.txt; TIDEWATER_BLESS=1 writes that file anew.
     pub fn assert_golden(&self, name: &str) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.txt"));

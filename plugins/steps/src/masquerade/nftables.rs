@@ -1,33 +1,32 @@
 //! Masquerade through nftables, over netlink: the table `inet tidewater`.
 //!
 //! ```text
-//! map masquerade4 { type ipv4_addr : verdict }        and masquerade6 for IPv6
+//! set masquerade-10.1.0.0-16 { type ipv4_addr; elements = { 10.1.0.5 comment "…" } }
 //! chain postrouting { type nat hook postrouting priority srcnat;
 //!     ip daddr 224.0.0.0/4 return
 //!     ip6 daddr ff00::/8 return
-//!     ip saddr vmap @masquerade4
-//!     ip6 saddr vmap @masquerade6 }
-//! chain masquerade-10.1.0.0/16 { ip daddr 10.1.0.0/16 return; masquerade }
+//!     ip saddr @masquerade-10.1.0.0-16 ip daddr != 10.1.0.0/16 masquerade }
 //! ```
 //!
-//! One attachment is one element for each address, `10.1.0.5 : goto masquerade-10.1.0.0/16`, with its mark as the
-//! comment. The chains and rules are static: shared, ensured, never removed by one attachment.
+//! One subnet is one set with one rule: static, shared, ensured, never removed by one attachment. One attachment is
+//! one element for each address, with its mark as the comment. (A verdict map would need one rule for all subnets,
+//! but the kernel walks all verdict elements for each one that is added; plain ones cost the same among any number.)
 
 use crate::label::Label;
 use crate::stale::Stale;
 use ipnet::IpNet;
 use kernel::nft::{
-    Base, Chain, ChainKind, Element, ElementFound, Family, Hook, Nft, Policy, Request, Selector, Set,
-    SetSpec, Table, Type, Verdict, priority,
+    Base, Chain, ChainKind, Element, ElementFound, Family, Hook, Nft, Policy, Request, Selector, SetSpec,
+    Table, Transaction, Type, Verdict, priority,
 };
 use spec::error::{Error, Result};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Everything of ours for IP packets.
 const TABLE: Table<'static> = Table::new(Family::Inet, "tidewater");
 const POSTROUTING: Chain<'static> = TABLE.chain("postrouting");
-const MAP4: Set<'static> = TABLE.set("masquerade4");
-const MAP6: Set<'static> = TABLE.set("masquerade6");
+/// What the name of each set begins with, before its subnet.
+const PREFIX: &str = "masquerade-";
 /// The reference plugins' table, with one rule for each address.
 const REFERENCE: Table<'static> = Table::new(Family::Inet, "cni_plugins_masquerade");
 
@@ -35,29 +34,30 @@ pub(super) fn ensure(label: &Label, addresses: &[IpNet]) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = label.comment();
     for address in addresses {
-        let goto = Verdict::goto(chain_name(*address));
-        let element = Element::new(address.addr()).to(goto).comment(&comment);
-        // The static part is missing for the first attachment of a subnet, and when somebody flushed the ruleset.
-        let missing = |_: &mut Nft| Ok(base().into_iter().chain(subnet_chain(*address)).collect());
-        nft.put_element(map(address.addr()), &element, missing)?;
+        let name = set_name(*address);
+        let element = Element::new(address.addr()).comment(&comment);
+        nft.put_element(TABLE.set(&name), &element, |nft| missing(nft, *address))?;
     }
     Ok(())
 }
 
 pub(super) fn check(label: &Label, addresses: &[IpNet]) -> Result<()> {
     let mut nft = Nft::open()?;
+    let rules = nft.rules(POSTROUTING)?;
     for address in addresses {
-        let found = nft.element(map(address.addr()), address.addr())?;
-        if !found.as_ref().is_some_and(|found| is_ours(found, label)) {
+        let name = set_name(*address);
+        if !rules.iter().any(|rule| rule.sets.contains(&name)) {
             return Err(Error::internal(format!(
-                "masquerade of {address}: no element of this attachment in {}; \
-                 somebody removed it, or flushed the ruleset",
-                map(address.addr())
+                "masquerade of {address}: chain {POSTROUTING} has no rule for set {name}"
             )));
         }
-    }
-    if nft.rules(POSTROUTING)?.is_empty() {
-        return Err(Error::internal(format!("masquerade: chain {POSTROUTING} has no rules")));
+        let found = nft.element(TABLE.set(&name), address.addr())?;
+        if !found.as_ref().is_some_and(|found| is_ours(found, label)) {
+            return Err(Error::internal(format!(
+                "masquerade of {address}: no element of this attachment in set {name}; \
+                 somebody removed it, or flushed the ruleset"
+            )));
+        }
     }
     Ok(())
 }
@@ -66,10 +66,12 @@ pub(super) fn check(label: &Label, addresses: &[IpNet]) -> Result<()> {
 /// had made for it. An address that somebody else has by now keeps that one's element.
 pub(super) fn deletions(nft: &mut Nft, label: &Label, addresses: &[IpAddr]) -> Result<Vec<Request>> {
     let mut deletions = nft.rules_by_comment(REFERENCE, |comment| label.marks(comment))?;
-    for address in addresses {
-        let set = map(*address);
-        if nft.element(set, *address)?.is_some_and(|found| is_ours(&found, label)) {
-            deletions.extend(set.delete_elements(&[Element::new(*address)]));
+    for (name, subnet) in sets(nft)? {
+        for address in addresses.iter().filter(|address| subnet.contains(*address)) {
+            let set = TABLE.set(&name);
+            if nft.element(set, *address)?.is_some_and(|found| is_ours(&found, label)) {
+                deletions.extend(set.delete_elements(&[Element::new(*address)]));
+            }
         }
     }
     Ok(deletions)
@@ -80,12 +82,12 @@ pub(super) fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         return Ok(());
     };
     let mut deletions = nft.rules_by_comment(REFERENCE, |comment| stale.is(comment))?;
-    for set in [MAP4, MAP6] {
-        let found = nft.elements(set)?;
+    for (name, _) in sets(&mut nft)? {
+        let found = nft.elements(TABLE.set(&name))?;
         let gone =
             found.into_iter().filter(|found| found.comment.as_deref().is_some_and(|mark| stale.is(mark)));
         let elements: Vec<Element<'_>> = gone.map(|found| Element::new(found.key)).collect();
-        deletions.extend(set.delete_elements(&elements));
+        deletions.extend(TABLE.set(&name).delete_elements(&elements));
     }
     nft.remove(deletions)?;
     Ok(())
@@ -96,49 +98,66 @@ pub(super) fn available() -> Result<()> {
     Ok(())
 }
 
-/// Table, maps and the base chain; safe to repeat, because the chain is flushed in the same transaction.
-fn base() -> Vec<Request> {
-    let chain = Base {
+/// Everything that an element needs: for the first attachment of a subnet, and after somebody flushed the ruleset.
+/// Chain and set are created together with their rules, hence once, however many ADDs build at the same time.
+fn missing(nft: &mut Nft, address: IpNet) -> kernel::error::Result<Transaction> {
+    let mut transaction: Transaction = [TABLE.add()].into_iter().collect();
+    if nft.chain(POSTROUTING)?.is_none() {
+        transaction.extend(base_chain());
+    }
+    let name = set_name(address);
+    if !nft.has_set(TABLE.set(&name))? {
+        transaction.extend(subnet(address, &name));
+    }
+    Ok(transaction)
+}
+
+/// The base chain; what goes to many at once never leaves with another address.
+fn base_chain() -> [Request; 3] {
+    let base = Base {
         kind: ChainKind::Nat,
         hook: Hook::Postrouting,
         priority: priority::SRCNAT,
         policy: Policy::Accept,
     };
-    let multicast4 = IpNet::V4(ipnet::Ipv4Net::new_assert([224, 0, 0, 0].into(), 4));
-    let multicast6 = IpNet::V6(ipnet::Ipv6Net::new_assert([0xff00, 0, 0, 0, 0, 0, 0, 0].into(), 8));
-    vec![
-        TABLE.add(),
-        MAP4.add(&SetSpec::verdict_map(&[Type::Ipv4Addr])),
-        MAP6.add(&SetSpec::verdict_map(&[Type::Ipv6Addr])),
-        POSTROUTING.add_base(&chain),
-        POSTROUTING.flush(),
+    let multicast4 = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4));
+    let multicast6 = IpNet::V6(ipnet::Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8));
+    [
+        POSTROUTING.create_base(&base),
         POSTROUTING.rule().within(Selector::IpDaddr, multicast4).verdict(Verdict::Return).add(),
         POSTROUTING.rule().within(Selector::Ip6Daddr, multicast6).verdict(Verdict::Return).add(),
-        POSTROUTING.rule().vmap(&[Selector::IpSaddr], MAP4.name).add(),
-        POSTROUTING.rule().vmap(&[Selector::Ip6Saddr], MAP6.name).add(),
     ]
 }
 
-/// The static chain of one subnet: what stays inside is left alone, the rest is masqueraded.
-fn subnet_chain(address: IpNet) -> Vec<Request> {
-    let name = chain_name(address);
-    let chain = TABLE.chain(&name);
-    let selector = if address.addr().is_ipv4() { Selector::IpDaddr } else { Selector::Ip6Daddr };
-    vec![
-        chain.add(),
-        chain.flush(),
-        chain.rule().within(selector, address.trunc()).verdict(Verdict::Return).add(),
-        chain.rule().masquerade().add(),
-    ]
+/// Set and rule of one subnet: what stays inside is left alone.
+fn subnet(address: IpNet, name: &str) -> [Request; 2] {
+    let (kind, source, destination) = match address {
+        IpNet::V4(_) => (Type::Ipv4Addr, Selector::IpSaddr, Selector::IpDaddr),
+        IpNet::V6(_) => (Type::Ipv6Addr, Selector::Ip6Saddr, Selector::Ip6Daddr),
+    };
+    let rule = POSTROUTING.rule().in_set(&[source], name).outside(destination, address.trunc()).masquerade();
+    [TABLE.set(name).create(&SetSpec::set(&[kind])), rule.add()]
 }
 
-/// `masquerade-10.1.0.0/16`; the colons of IPv6, which `nft` would not read back in a name, become underscores.
-fn chain_name(address: IpNet) -> String {
-    format!("masquerade-{}", address.trunc()).replace(':', "_")
+/// The sets that a rule uses, each with its subnet.
+fn sets(nft: &mut Nft) -> Result<Vec<(String, IpNet)>> {
+    let rules = nft.rules(POSTROUTING)?;
+    let names = rules.into_iter().flat_map(|rule| rule.sets);
+    Ok(names
+        .filter_map(|name| Some((subnet_of(&name)?, name)))
+        .map(|(subnet, name)| (name, subnet))
+        .collect())
 }
 
-fn map(address: IpAddr) -> Set<'static> {
-    if address.is_ipv4() { MAP4 } else { MAP6 }
+/// `masquerade-10.1.0.0-16`, `masquerade-fd00_1__-64`: slash and colon would not be read back by `nft` in a name.
+fn set_name(address: IpNet) -> String {
+    let subnet = address.trunc();
+    format!("{PREFIX}{}-{}", subnet.addr(), subnet.prefix_len()).replace(':', "_")
+}
+
+fn subnet_of(set_name: &str) -> Option<IpNet> {
+    let (address, length) = set_name.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    IpNet::new(address.replace('_', ":").parse().ok()?, length.parse().ok()?).ok()
 }
 
 fn is_ours(found: &ElementFound, label: &Label) -> bool {
@@ -151,8 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_is_named_after_its_subnet_in_a_form_that_nft_reads() {
-        assert_eq!(chain_name("10.1.0.5/16".parse().unwrap()), "masquerade-10.1.0.0/16");
-        assert_eq!(chain_name("fd00:1::5/64".parse().unwrap()), "masquerade-fd00_1__/64");
+    fn a_set_is_named_after_its_subnet_in_a_form_that_nft_reads() {
+        for (address, name, subnet) in [
+            ("10.1.0.5/16", "masquerade-10.1.0.0-16", "10.1.0.0/16"),
+            ("fd00:1::5/64", "masquerade-fd00_1__-64", "fd00:1::/64"),
+        ] {
+            assert_eq!(set_name(address.parse().unwrap()), name);
+            assert_eq!(subnet_of(name), Some(subnet.parse().unwrap()));
+        }
+        assert_eq!(subnet_of("masquerade-somebody"), None);
     }
 }

@@ -1,9 +1,17 @@
 //! The nf_tables rules of a namespace; elements of sets, which the kernel lists in hash order, are sorted.
 use super::super::command;
 
-/// `nft list ruleset` without counters, sets sorted.
+/// `nft list ruleset` without counters, sets sorted. Matches that only iptables can show are appended as iptables does.
 pub(super) fn describe() -> String {
-    sorted(&command::run("nft -s list ruleset"))
+    let ruleset = sorted(&command::run("nft -s list ruleset"));
+    let of_iptables = [("table ip nat", "iptables-save -t nat"), ("table ip6 nat", "ip6tables-save -t nat")];
+    let saved = of_iptables.iter().filter(|(table, _)| ruleset.contains(table)).map(|(_, save)| command::run(save));
+    let rules: String = saved.flat_map(|text| appended(&text)).collect();
+    ruleset + &rules
+}
+
+fn appended(saved: &str) -> Vec<String> {
+    saved.lines().filter(|line| line.starts_with("-A")).map(|line| format!("iptables {line}\n")).collect()
 }
 
 fn sorted(ruleset: &str) -> String {

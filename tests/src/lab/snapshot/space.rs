@@ -29,7 +29,7 @@ pub(super) fn describe() -> String {
     let mut text = String::new();
     links.as_array().into_iter().flatten().for_each(|one| link(one, &mut text));
     let mut lines: Vec<_> = routes.as_array().into_iter().flatten().filter_map(route).collect();
-    lines.extend(rules.as_array().into_iter().flatten().map(rule));
+    lines.extend(rules.as_array().into_iter().flatten().filter_map(rule));
     lines.extend(SYSCTLS.iter().map(|path| format!("sysctl {path}={}\n", sysctl(path))));
     lines.sort();
     text + &lines.concat() + &super::ruleset::describe()
@@ -59,7 +59,9 @@ fn link(link: &Value, text: &mut String) {
     }
     attributes(link, text);
     addresses(link, text);
-    link_sysctls(name, text);
+    if name != "lo" {
+        link_sysctls(name, text);
+    }
 }
 
 fn attributes(link: &Value, text: &mut String) {
@@ -114,9 +116,13 @@ fn route(route: &Value) -> Option<String> {
     Some(format!("route {}\n", words.join(" ")))
 }
 
-fn rule(rule: &Value) -> String {
+/// The three rules that every namespace has are left out.
+fn rule(rule: &Value) -> Option<String> {
+    if rule["protocol"] == "kernel" && rule["src"] == "all" {
+        return None;
+    }
     let pairs = rule.as_object().into_iter().flatten().map(|(key, value)| format!("{key} {}", plain(value)));
-    format!("rule {}\n", pairs.collect::<Vec<_>>().join(" "))
+    Some(format!("rule {}\n", pairs.collect::<Vec<_>>().join(" ")))
 }
 
 fn sysctl(path: &str) -> String {
