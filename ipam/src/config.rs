@@ -65,8 +65,8 @@ pub(crate) fn of_status(call: &Status) -> Result<(Vec<RangeSet>, PathBuf)> {
     Ok((sets, keys.data_dir()))
 }
 
-/// The place of the leases. DEL and GC need nothing else, and so release also what a configuration that has been spoilt since
-/// still owns.
+/// The place of the leases. DEL and GC need nothing else, and so release also what a configuration that has
+/// been spoilt since still owns.
 pub(crate) fn data_dir(config: &Config) -> Result<PathBuf> {
     #[derive(Default, Deserialize)]
     #[serde(default)]

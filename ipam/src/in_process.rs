@@ -16,8 +16,8 @@ pub enum InProcess {
     Static,
 }
 
-/// The plugin to call in this process, if the binary that would be executed is of this very build: then it would do
-/// the same. `None` for anybody else's, which has to be executed as the specification says.
+/// The plugin to call in this process, if the binary that would be executed is of this very build: then it
+/// would do the same. `None` for anybody else's, which has to be executed as the specification says.
 ///
 /// # Errors
 /// There is no such binary on the caller's path.

@@ -1,4 +1,5 @@
-//! Which address a container gets: `host-local` and `static`, for their binaries and for plugins in whose process they run.
+//! Which address a container gets: `host-local` and `static`, for their binaries and for plugins in whose
+//! process they run.
 
 mod config;
 pub mod host_local;

@@ -35,7 +35,8 @@ pub struct Limits {
     pub subnet: IpNet,
     /// First address; by default the network address + 1.
     pub start: Option<IpAddr>,
-    /// Last address; by default the last of an IPv6 subnet, the last before the broadcast address of an IPv4 one.
+    /// Last address; by default the last of an IPv6 subnet, the last before the broadcast address of an IPv4
+    /// one.
     pub end: Option<IpAddr>,
     /// The gateway, which may lie outside; by default the network address + 1.
     pub gateway: Option<IpAddr>,
@@ -137,8 +138,8 @@ impl RangeSet {
         self.0.iter().any(|range| other.0.iter().any(|theirs| range.overlaps(theirs)))
     }
 
-    /// Every address that can be handed out, in the order in which they are tried: round robin, from the one after
-    /// `last` (if that is of this set) through all ranges until `last` itself comes again; no gateways.
+    /// Every address that can be handed out, in the order in which they are tried: round robin, from the one
+    /// after `last` (if that is of this set) through all ranges until `last` itself comes again; no gateways.
     pub fn order(&self, last: Option<IpAddr>) -> Vec<Span> {
         let at = last.and_then(|ip| Some((ip, self.0.iter().position(|range| range.contains(ip))?)));
         let spans = match at {

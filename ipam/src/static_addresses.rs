@@ -104,8 +104,8 @@ impl Keys {
     }
 }
 
-/// All addresses: those of the configuration and of `CNI_ARGS`, unless `args.cni.ips` or, before that, `runtimeConfig.ips`
-/// replaces them.
+/// All addresses: those of the configuration and of `CNI_ARGS`, unless `args.cni.ips` or, before that,
+/// `runtimeConfig.ips` replaces them.
 fn addresses(keys: &Keys, caller: &Caller, version: Version) -> Result<Vec<Ip>> {
     let written = written(&keys.ipam.addresses, caller)?;
     let replacing = [&keys.runtime_config.ips, &keys.args.cni.ips].into_iter().find(|ips| !ips.is_empty());
@@ -120,7 +120,8 @@ fn addresses(keys: &Keys, caller: &Caller, version: Version) -> Result<Vec<Ip>> 
     Ok(ips)
 }
 
-/// The configuration's addresses, then those of `CNI_ARGS`; a gateway there goes to each address that it is a neighbour of.
+/// The configuration's addresses, then those of `CNI_ARGS`; a gateway there goes to each address that it is a
+/// neighbour of.
 fn written(addresses: &[Address], caller: &Caller) -> Result<Vec<Ip>> {
     let mut ips = addresses.iter().map(Address::to_ip).collect::<Result<Vec<_>>>()?;
     let args = caller.args(&["IP", "GATEWAY"])?;

@@ -1,8 +1,8 @@
 //! Leases on disk, under a lock, safe against a kill at any instruction.
 //!
-//! `<dataDir>/<network>/` is the reference's and stays as it would leave it. What it has no room for lies beside it, in
-//! `<dataDir>/.tidewater/<network>/`: not inside, as the reference reads and removes by content every file in
-//! there, and not in the way of another network, as no name of one begins with a dot.
+//! `<dataDir>/<network>/` is the reference's and stays as it would leave it. What it has no room for lies
+//! beside it, in `<dataDir>/.tidewater/<network>/`: not inside, as the reference reads and removes by content
+//! every file in there, and not in the way of another network, as no name of one begins with a dot.
 //!
 //! The lease files alone decide. Everything else speeds things up and is put right by a rescan.
 
@@ -72,11 +72,12 @@ impl Store {
 
     fn locked(data_dir: &Path, network: &NetworkName, dir: PathBuf, lock: Lock) -> Result<Store> {
         let side = data_dir.join(".tidewater").join(network.as_str());
-        // Without a boot id no lease can be told to be of another boot, so none is.
+        // Without a boot id no lease can be told to be of another boot, so none is, and no index is believed.
         let boot = kernel::boot::boot_id().unwrap_or_default();
         let leases = LeaseDir::open(dir)?;
         let seen = Described { boot: boot.clone(), dir: leases.id()? };
-        let index = Index::open(&side.join("index")).filter(|index| *index.described() == seen);
+        let index =
+            Index::open(&side.join("index")).filter(|index| !boot.is_empty() && *index.described() == seen);
         let believed = index.is_some();
         let mut store = Store {
             leases,
@@ -108,8 +109,8 @@ impl Store {
         Ok(self.owners.get(key).map(addresses).unwrap_or_default())
     }
 
-    /// The key under which an attachment holds addresses now, and these: its own, or if it has none the one of
-    /// an old version, which stands for any interface of the container.
+    /// The key under which an attachment holds addresses now, and these: its own, or if it has none the one
+    /// of an old version, which stands for any interface of the container.
     pub(crate) fn held(&mut self, key: &Key) -> Result<(Key, Vec<IpAddr>)> {
         let ips = self.held_by(key)?;
         if !ips.is_empty() {
@@ -162,8 +163,9 @@ impl Store {
         Ok(made.is_some())
     }
 
-    /// A lease is there that the index does not have. Read now for the first time, the leases are as the index says
-    /// from here on; otherwise somebody does not take the lock, and the next call had better look again.
+    /// A lease is there that the index does not have. Read now for the first time, the leases are as the
+    /// index says from here on; otherwise somebody does not take the lock, and the next call had better look
+    /// again.
     fn surprised(&mut self) -> Result<()> {
         if !self.index.overflows() && !self.rescan_once()? {
             self.index.contradict();
@@ -198,7 +200,8 @@ impl Store {
         outcome
     }
 
-    /// Makes the index say what the leases are, so that the next call need not read them. If that fails, it will.
+    /// Makes the index say what the leases are, so that the next call need not read them. If that fails, it
+    /// will.
     pub(crate) fn close(mut self) {
         let fine = self.made.is_empty() && self.index.is_sound();
         if fine && (self.changed || self.index.is_changed()) {
@@ -227,12 +230,17 @@ impl Store {
         Ok(Described { boot: self.boot.clone(), dir: self.leases.id()? })
     }
 
-    /// The addresses that the owner file leads to; `None` if a lease says otherwise.
+    /// The addresses that the owner file leads to; `None` if a lease says otherwise, or if the file is one without
+    /// leases, which only somebody killed while writing it leaves.
     fn remembered(&mut self, key: &Key) -> Option<Vec<IpAddr>> {
         let Some(owner) = self.owners.get(key) else { return Some(Vec::new()) };
         let ips = addresses(owner);
+        if self.owners.is_complete() {
+            return Some(ips);
+        }
         let is_theirs = |lease: Option<Lease>| matches!(lease, Some(Lease::Of(other, _)) if other == *key);
-        (self.owners.is_complete() || ips.iter().all(|&ip| is_theirs(self.leases.read(ip)))).then_some(ips)
+        let agreed = !ips.is_empty() && ips.iter().all(|&ip| is_theirs(self.leases.read(ip)));
+        agreed.then_some(ips)
     }
 
     fn set_owner(&mut self, key: &Key, owner: Owner) {
@@ -256,8 +264,8 @@ fn addresses(owner: &Owner) -> Vec<IpAddr> {
     owner.leases.iter().map(|(ip, _)| *ip).collect()
 }
 
-/// Takes the lock that the reference takes. It holds it for each allocation, we for the whole call; nothing else
-/// is locked meanwhile, so nothing can wait in a circle.
+/// Takes the lock that the reference takes. It holds it for each allocation, we for the whole call; nothing
+/// else is locked meanwhile, so nothing can wait in a circle.
 fn lock(dir: &Path) -> kernel::Result<Lock> {
     Lock::acquire(&dir.join("lock"), 0o750)
 }

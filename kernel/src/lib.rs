@@ -14,8 +14,10 @@ pub mod nft;
 pub mod route;
 pub mod rtnl;
 pub mod socket;
+pub mod spare;
 mod sys;
 pub mod sysctl;
 pub mod watch;
 
 pub use error::{Error, Result};
+pub use sys::arena::Arena;

@@ -1,9 +1,11 @@
-//! The only file that may say `unsafe`: system calls that neither std nor rustix offers as safe functions, and
-//! the note that every binary of this build carries.
+//! The only place that may say `unsafe`: system calls that neither std nor rustix offers as safe functions, the
+//! note that every binary of this build carries, and the plugins' allocator.
 #![allow(
     unsafe_code,
     reason = "the one place for what the compiler cannot check; each block tells why it holds"
 )]
+
+pub(crate) mod arena;
 
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::io::{Errno, Result};

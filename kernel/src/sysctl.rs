@@ -1,6 +1,7 @@
 //! Kernel settings under `/proc/sys`, of the calling thread's namespace where they belong to one.
 
-use crate::error::{Error, Result, errno_of};
+use crate::error::{Error, Result, Tried};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -9,9 +10,7 @@ use std::path::PathBuf;
 /// # Errors
 /// There is no such sysctl, or it cannot be read.
 pub fn get(path: &str) -> Result<String> {
-    let read = std::fs::read_to_string(file(path)?);
-    let text = read.map_err(|error| Error::new("read sysctl", path, errno_of(&error)))?;
-    Ok(text.trim_end().to_owned())
+    read_short(&file(path)?).tried("read sysctl", path)
 }
 
 /// Makes the sysctl have this value. One that has it already is not written: `/proc/sys` may be mounted read-only.
@@ -22,8 +21,7 @@ pub fn set(path: &str, value: &str) -> Result<()> {
     if get(path)? == value {
         return Ok(());
     }
-    let written = std::fs::write(file(path)?, value);
-    written.map_err(|error| Error::new("set sysctl", format!("{path} to {value}"), errno_of(&error)))
+    write(path, value)
 }
 
 /// As [`set`], but a kernel without this sysctl is fine: one built or booted without IPv6 has none of its settings.
@@ -31,7 +29,35 @@ pub fn set(path: &str, value: &str) -> Result<()> {
 /// # Errors
 /// The sysctl is there and cannot be read or written.
 pub fn set_if_present(path: &str, value: &str) -> Result<()> {
-    match set(path, value) {
+    forgive_absent(set(path, value))
+}
+
+/// Gives the sysctl this value without looking first, for one that was just born with another. A kernel without it is
+/// fine, as in [`set_if_present`].
+///
+/// # Errors
+/// The sysctl is there and cannot be written.
+pub fn overwrite_if_present(path: &str, value: &str) -> Result<()> {
+    forgive_absent(write(path, value))
+}
+
+/// The text of a file under `/proc/sys`, by one read: these files give all they have at once.
+pub(crate) fn read_short(path: &std::path::Path) -> rustix::io::Result<String> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = [0; 512];
+    let length = rustix::io::read(&file, &mut text[..])?;
+    Ok(String::from_utf8_lossy(&text[..length]).trim_end().to_owned())
+}
+
+fn write(path: &str, value: &str) -> Result<()> {
+    let opened = rustix::fs::open(file(path)?, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    let written = opened.and_then(|file| rustix::io::write(&file, value.as_bytes()));
+    written.map(drop).tried("set sysctl", format_args!("{path} to {value}"))
+}
+
+/// Forgives ENOENT: a kernel built or booted without IPv6 has none of its settings.
+fn forgive_absent(outcome: Result<()>) -> Result<()> {
+    match outcome {
         Err(error) if error.errno == Errno::NOENT => Ok(()),
         other => other,
     }

@@ -32,7 +32,9 @@ tests::conformance! {
 fn refused(lab: &Lab, code: u64, words: &[&str], spoil: impl Fn(Call) -> Call) {
     let container = lab.container("c1");
     let before = lab.state();
-    for (plugin, conf) in [("bridge", conf::bridge("net")), ("host-local", conf::host_local("net", "10.77.0.0/24"))] {
+    for (plugin, conf) in
+        [("bridge", conf::bridge("net")), ("host-local", conf::host_local("net", "10.77.0.0/24"))]
+    {
         spoil(lab.plugin(plugin).on("ADD", &container, &conf)).run().fails(code, words);
         before.assert_same(&lab.state(), plugin);
     }
@@ -47,8 +49,11 @@ fn unknown_verbs(lab: &Lab) {
 
 fn missing_variables_are_all_named_at_once(lab: &Lab) {
     let words = ["required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME] missing"];
-    refused(lab, 4, &words, |call| call.without_env("CNI_CONTAINERID").env("CNI_NETNS", "").without_env("CNI_IFNAME"));
-    let call = lab.plugin("bridge").on("ADD", &lab.container("c1"), &conf::bridge("net")).without_env("CNI_PATH");
+    refused(lab, 4, &words, |call| {
+        call.without_env("CNI_CONTAINERID").env("CNI_NETNS", "").without_env("CNI_IFNAME")
+    });
+    let call =
+        lab.plugin("bridge").on("ADD", &lab.container("c1"), &conf::bridge("net")).without_env("CNI_PATH");
     call.run().fails(4, &["CNI_PATH"]);
 }
 
@@ -77,7 +82,8 @@ fn a_configuration_without_a_name(lab: &Lab) {
 
 fn text_that_is_not_json(lab: &Lab) {
     let whole = conf::bridge("net").to_string();
-    for text in ["", "{", "hello", &whole[..whole.len() - 1], &whole[..40], "\0\0\0", "{\"name\": \"net\",}"] {
+    for text in ["", "{", "hello", &whole[..whole.len() - 1], &whole[..40], "\0\0\0", "{\"name\": \"net\",}"]
+    {
         refused(lab, 6, &[], |call| call.stdin(text));
     }
 }
@@ -85,13 +91,17 @@ fn text_that_is_not_json(lab: &Lab) {
 fn a_version_that_nobody_knows(lab: &Lab) {
     for version in ["9.9.9", "0.5.0", "1.0"] {
         let conf = conf::bridge("net").with("cniVersion", version);
-        refused(lab, 1, &["incompatible CNI versions", &format!("config is {version:?}")], |call| call.conf(&conf));
+        refused(lab, 1, &["incompatible CNI versions", &format!("config is {version:?}")], |call| {
+            call.conf(&conf)
+        });
     }
 }
 
 fn check_of_a_version_without_check(lab: &Lab) {
     let conf = conf::bridge("net").with("cniVersion", "0.3.1");
-    refused(lab, 1, &["config version does not allow CHECK"], |call| call.env("CNI_COMMAND", "CHECK").conf(&conf));
+    refused(lab, 1, &["config version does not allow CHECK"], |call| {
+        call.env("CNI_COMMAND", "CHECK").conf(&conf)
+    });
 }
 
 fn gc_and_status_of_versions_without_them(lab: &Lab) {
@@ -106,10 +116,14 @@ fn a_very_large_configuration(lab: &Lab) {
     let before = lab.state();
     let container = lab.container("c1");
     for plugin in ["bridge", "host-local"] {
-        let outcome = lab.plugin(plugin).on("ADD", &container, &conf::bridge("net")).stdin(text.clone()).run();
+        let outcome =
+            lab.plugin(plugin).on("ADD", &container, &conf::bridge("net")).stdin(text.clone()).run();
         let failure = outcome.failure();
         assert!([5, 6, 7].contains(&failure.code), "{failure:?}");
-        assert!(failure.text.contains("1 MiB") || failure.text.contains("1048576"), "names the limit: {failure:?}");
+        assert!(
+            failure.text.contains("1 MiB") || failure.text.contains("1048576"),
+            "names the limit: {failure:?}"
+        );
     }
     lab.delete_container(&container);
     before.assert_same(&lab.state(), "a large configuration");
@@ -125,7 +139,8 @@ fn a_very_deep_configuration(lab: &Lab) {
 fn values_of_the_wrong_type_are_named(lab: &Lab) {
     let container = lab.container("c1");
     let before = lab.state();
-    for (key, value) in [("mtu", "\"big\""), ("isGateway", "\"maybe\""), ("vlanTrunk", "7"), ("bridge", "[]")] {
+    for (key, value) in [("mtu", "\"big\""), ("isGateway", "\"maybe\""), ("vlanTrunk", "7"), ("bridge", "[]")]
+    {
         let conf = conf::bridge("net").with(key, serde_json::from_str::<serde_json::Value>(value).unwrap());
         lab.plugin("bridge").add(&container, &conf).fails(6, &[key]);
     }
@@ -144,7 +159,14 @@ fn a_path_that_is_no_namespace(lab: &Lab) {
     std::fs::create_dir("/run/lab/directory").unwrap();
     let container = lab.container("c1");
     let before = lab.state();
-    for path in ["/run/lab/file", "/run/lab/directory", "/run/lab/missing", "/dev/null", "/proc/self/ns/uts", "relative"] {
+    for path in [
+        "/run/lab/file",
+        "/run/lab/directory",
+        "/run/lab/missing",
+        "/dev/null",
+        "/proc/self/ns/uts",
+        "relative",
+    ] {
         let call = lab.plugin("bridge").on("ADD", &container, &conf::bridge("net")).env("CNI_NETNS", path);
         call.run().fails(8, &[path]);
         before.assert_same(&lab.state(), path);

@@ -69,7 +69,8 @@ fn an_ipam_program_that_is_missing(lab: &Lab) {
     let before = lab.state();
     let conf = good().with("ipam", json!({"type": "no-such-ipam"}));
     let failure = lab.plugin("bridge").add(&container, &conf).failure();
-    let wanted = format!("failed to find plugin \"no-such-ipam\" in path [{}]", lab.plugins().dir().display());
+    let wanted =
+        format!("failed to find plugin \"no-such-ipam\" in path [{}]", lab.plugins().dir().display());
     assert!(failure.text.contains(&wanted), "{}", failure.text);
     if !lab.plugins().are_reference() {
         before.assert_same(&lab.state(), "nothing is touched before the plugin is found");
@@ -155,7 +156,8 @@ fn an_ipam_program_that_fails(lab: &Lab) {
     let plugins = fake::delegate(lab, "fake-fails", script);
     let outcome = scene.fails(&plugins, &good().with("ipam", json!({"type": "fake-fails"})));
     outcome.fails(42, &["the pool is on holiday", "until Monday"]);
-    for (name, script) in [("fake-dies", "kill -9 $$"), ("fake-mute", "exit 3"), ("fake-stderr", "echo woe >&2; exit 1")]
+    for (name, script) in
+        [("fake-dies", "kill -9 $$"), ("fake-mute", "exit 3"), ("fake-stderr", "echo woe >&2; exit 1")]
     {
         let plugins = fake::delegate(lab, name, script);
         let outcome = scene.fails(&plugins, &good().with("ipam", json!({"type": name})));
@@ -165,7 +167,13 @@ fn an_ipam_program_that_fails(lab: &Lab) {
 
 fn an_ipam_program_that_prints_garbage(lab: &Lab) {
     let scene = Scene::new(lab);
-    let garbage = ["echo hello", "echo '{\"ips\": 7}'", "echo '[]'", "head -c 3000000 /dev/zero", "echo '{\"cniVersion\":\"7\"}'"];
+    let garbage = [
+        "echo hello",
+        "echo '{\"ips\": 7}'",
+        "echo '[]'",
+        "head -c 3000000 /dev/zero",
+        "echo '{\"cniVersion\":\"7\"}'",
+    ];
     for (number, script) in garbage.iter().enumerate() {
         let name = format!("fake-garbage-{number}");
         let plugins = fake::delegate(lab, &name, script);
@@ -178,7 +186,8 @@ fn an_ipam_program_that_hangs(lab: &Lab) {
     let plugins = fake::delegate(lab, "fake-hangs", "[ \"$CNI_COMMAND\" = ADD ] || exit 0; sleep 77 & wait");
     let conf = good().with("ipam", json!({"type": "fake-hangs"}));
     let begin = Instant::now();
-    let call = plugins.plugin("bridge").on("ADD", &scene.victim, &conf).env("TIDEWATER_DELEGATE_TIMEOUT", "1");
+    let call =
+        plugins.plugin("bridge").on("ADD", &scene.victim, &conf).env("TIDEWATER_DELEGATE_TIMEOUT", "1");
     let outcome = scene.fails_when(|| call.run());
     outcome.fails(11, &["fake-hangs"]);
     assert!(begin.elapsed() < Duration::from_secs(10), "it waited {:?}", begin.elapsed());
@@ -188,7 +197,11 @@ fn an_ipam_program_that_hangs(lab: &Lab) {
 
 fn an_ipam_program_that_has_no_address(lab: &Lab) {
     let scene = Scene::new(lab);
-    let plugins = fake::delegate(lab, "fake-empty", "[ \"$CNI_COMMAND\" = ADD ] && echo '{\"cniVersion\":\"1.0.0\"}'; exit 0");
+    let plugins = fake::delegate(
+        lab,
+        "fake-empty",
+        "[ \"$CNI_COMMAND\" = ADD ] && echo '{\"cniVersion\":\"1.0.0\"}'; exit 0",
+    );
     let outcome = scene.fails(&plugins, &good().with("ipam", json!({"type": "fake-empty"})));
     assert!(outcome.failure().text.contains("missing IP config"), "{outcome}");
 }
@@ -212,7 +225,8 @@ fn a_range_that_is_exhausted(lab: &Lab) {
 fn an_address_that_is_taken(lab: &Lab) {
     let scene = Scene::new(lab);
     for (ip, word) in [("10.77.0.2", "not available"), ("10.77.0.1", "gateway"), ("192.0.2.9", "192.0.2.9")] {
-        let call = lab.plugin("bridge").on("ADD", &scene.victim, &good()).args(&format!("IgnoreUnknown=1;IP={ip}"));
+        let call =
+            lab.plugin("bridge").on("ADD", &scene.victim, &good()).args(&format!("IgnoreUnknown=1;IP={ip}"));
         let outcome = scene.fails_when(|| call.run());
         assert!(outcome.failure().text.contains(word), "{ip}: {outcome}");
     }

@@ -148,7 +148,10 @@ fn check_names_what_is_missing(lab: &Lab) {
             container.netns.sh(line);
         });
         // The reference names the missing route as a Go structure; the rest is named by both.
-        assert!(text.contains(word) || lab.plugins().are_reference(), "{line}: {word:?} is missing in: {text}");
+        assert!(
+            text.contains(word) || lab.plugins().are_reference(),
+            "{line}: {word:?} is missing in: {text}"
+        );
     }
     let text = sabotaged(lab, &conf::dual_stack("net"), 9, |_, result| {
         lab.host().sh(&format!("ip link set {} nomaster", answer::host_veth(result)));
@@ -189,8 +192,11 @@ fn check_needs_the_result_of_the_add(lab: &Lab) {
 fn gc_keeps_the_valid_and_removes_the_rest(lab: &Lab) {
     let bridge = lab.plugin("bridge");
     let (keep, result) = added(lab, "keep", &network());
-    let other = network().with("name", "other").with_at("ipam.ranges", json!([[{"subnet": "10.77.0.0/24",
-        "rangeStart": "10.77.0.200"}]]));
+    let other = network().with("name", "other").with_at(
+        "ipam.ranges",
+        json!([[{"subnet": "10.77.0.0/24",
+        "rangeStart": "10.77.0.200"}]]),
+    );
     let (foreign, of_foreign) = added(lab, "foreign", &other);
     let before = lab.state();
     for id in ["gone", "lost"] {
@@ -230,7 +236,8 @@ fn status_says_when_the_pool_is_full(lab: &Lab) {
 }
 
 fn status_says_when_the_ipam_is_missing(lab: &Lab) {
-    let failure = lab.plugin("bridge").status(&network().with("ipam", json!({"type": "no-such-ipam"}))).failure();
+    let failure =
+        lab.plugin("bridge").status(&network().with("ipam", json!({"type": "no-such-ipam"}))).failure();
     assert!(failure.text.contains("failed to find plugin \"no-such-ipam\""), "{}", failure.text);
 }
 
@@ -269,5 +276,9 @@ fn a_bridge_without_address_and_port_is_taken_over(lab: &Lab) {
     let (c1, result) = added(lab, "c1", &network());
     assert!(tests::lab::traffic::ping(&c1.netns, "10.77.0.1"));
     let (_, second) = added(lab, "c2", &network());
-    assert_eq!(answer::interface(&result, 0, "mac"), answer::interface(&second, 0, "mac"), "its MAC is stable");
+    assert_eq!(
+        answer::interface(&result, 0, "mac"),
+        answer::interface(&second, 0, "mac"),
+        "its MAC is stable"
+    );
 }

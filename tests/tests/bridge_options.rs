@@ -62,7 +62,8 @@ fn names_and_macs_in_the_result_are_those_of_the_kernel(lab: &Lab) {
 
 fn mtu_holds_for_bridge_and_both_ends(lab: &Lab) {
     let (c1, result) = add(lab, &conf::bridge("net").with("mtu", 1400));
-    for (name, netns) in [("br0", lab.host()), (&answer::host_veth(&result), lab.host()), ("eth0", &c1.netns)] {
+    for (name, netns) in [("br0", lab.host()), (&answer::host_veth(&result), lab.host()), ("eth0", &c1.netns)]
+    {
         let link = netns.sh(&format!("ip -o link show dev {name}"));
         assert!(link.contains("mtu 1400"), "{link}");
     }
@@ -112,7 +113,11 @@ fn force_address_replaces_another_gateway(lab: &Lab) {
     let moved = conf::bridge("new").with_at("ipam.ranges", json!([[{"subnet": "10.78.0.0/24"}]]));
     let c2 = lab.container("c2");
     let refused = lab.plugin("bridge").add(&c2, &moved).failure();
-    assert!(refused.text.contains("already has an IP address different from 10.78.0.1/24"), "{}", refused.text);
+    assert!(
+        refused.text.contains("already has an IP address different from 10.78.0.1/24"),
+        "{}",
+        refused.text
+    );
     lab.plugin("bridge").del(&c2, &moved).quiet();
     lab.plugin("bridge").add(&c2, &moved.with("forceAddress", true)).ok();
     let addresses = lab.host().sh("ip -4 -o address show dev br0");
@@ -160,7 +165,8 @@ fn versions_without_lists_of_addresses_get_one_of_each_family(lab: &Lab) {
         let result = lab.plugin("bridge").add(&container, &conf).ok();
         assert!(result["ip6"]["ip"].as_str().unwrap().starts_with("fd77::"), "{result}");
         lab.plugin("bridge").del(&container, &conf).quiet();
-        let refused = lab.plugin("bridge").add(&container, &conf.with_at("ipam.ranges", sets.clone())).failure();
+        let refused =
+            lab.plugin("bridge").add(&container, &conf.with_at("ipam.ranges", sets.clone())).failure();
         assert!(refused.text.contains("does not support more than 1 address per family"), "{}", refused.text);
         lab.plugin("bridge").del(&container, &conf::dual_stack("net")).quiet();
     }

@@ -36,8 +36,13 @@ fn layer_two(lab: &Lab) {
 }
 
 fn options_of_the_port(lab: &Lab) {
-    let options = [("hairpinMode", json!(true)), ("portIsolation", json!(true)), ("macspoofchk", json!(true)),
-        ("mtu", json!(1400)), ("enabledad", json!(true))];
+    let options = [
+        ("hairpinMode", json!(true)),
+        ("portIsolation", json!(true)),
+        ("macspoofchk", json!(true)),
+        ("mtu", json!(1400)),
+        ("enabledad", json!(true)),
+    ];
     let conf = options.into_iter().fold(conf::bridge("net"), |conf, (key, value)| conf.with(key, value));
     picture(lab, &conf, "bridge_options");
 }

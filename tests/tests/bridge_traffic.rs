@@ -129,7 +129,8 @@ fn many_adds_at_once_share_one_new_bridge(lab: &Lab) {
 }
 
 fn isolated_ports_reach_the_host_and_nobody_else(lab: &Lab) {
-    let Pair { one: (c1, _), two: (_, ips2) } = wire(lab, &conf::dual_stack("net").with("portIsolation", true));
+    let Pair { one: (c1, _), two: (_, ips2) } =
+        wire(lab, &conf::dual_stack("net").with("portIsolation", true));
     assert!(traffic::ping(&c1.netns, "10.77.0.1"));
     for ip in &ips2 {
         assert!(traffic::no_ping(&c1.netns, ip), "{ip} is behind another isolated port");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::lab::conf::{self, Change};
 use tests::lab::netns::eventually;
-use tests::lab::{Lab, command, nightly, processes};
+use tests::lab::{Lab, command, nightly, processes, skip};
 
 tests::conformance! {
     both: [
@@ -19,6 +19,7 @@ tests::conformance! {
         killing_the_callers_process_group_undoes_nothing,
         killing_the_callers_cgroup_undoes_nothing,
         many_deletions_leave_no_pile_of_helpers,
+        many_lives_at_once_leave_nothing,
     ]
     ours: []
 }
@@ -57,7 +58,11 @@ fn a_caller_that_waits_for_the_pipes_returns_promptly(lab: &Lab) {
         bridge.add(&c1, &network()).ok();
         let outcome = bridge.del(&c1, &network());
         outcome.quiet();
-        assert!(outcome.done.took < Duration::from_secs(2), "DEL held its output for {:?}", outcome.done.took);
+        assert!(
+            outcome.done.took < Duration::from_secs(2),
+            "DEL held its output for {:?}",
+            outcome.done.took
+        );
     }
 }
 
@@ -67,7 +72,8 @@ fn shell_around(lab: &Lab, verb: &str, last: &str) -> Command {
     let call = lab.plugin("bridge").on(verb, &c1, &network());
     let conf = lab.dir("shell").join("conf");
     std::fs::write(&conf, network().to_string()).unwrap();
-    let script = format!("{} < {} || exit 9; {last}", lab.plugin("bridge").binary().display(), conf.display());
+    let script =
+        format!("{} < {} || exit 9; {last}", lab.plugin("bridge").binary().display(), conf.display());
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &script]).process_group(0).env_clear().envs(call.environment());
     shell
@@ -86,7 +92,7 @@ fn killing_the_callers_process_group_undoes_nothing(lab: &Lab) {
 
 fn killing_the_callers_cgroup_undoes_nothing(lab: &Lab) {
     let Some(group) = own_cgroup(lab) else {
-        eprintln!("no cgroup version 2 that can be written: only the process group could be tried on this machine");
+        skip::because("cgroup version 2 cannot be written here");
         return;
     };
     let c1 = lab.container("c1");
@@ -129,6 +135,25 @@ fn many_deletions_leave_no_pile_of_helpers(lab: &Lab) {
     }
     assert!(most < 20, "{most} processes at once");
     nothing_left(lab);
+}
+
+fn many_lives_at_once_leave_nothing(lab: &Lab) {
+    let containers: Vec<_> = (0..12).map(|n| lab.container(&format!("c{n}"))).collect();
+    let bridge = lab.plugin("bridge");
+    let calls = containers.iter().map(|c| ["ADD", "DEL"].map(|verb| bridge.on(verb, c, &network())));
+    let calls: Vec<_> = calls.collect();
+    std::thread::scope(|scope| {
+        for [add, del] in &calls {
+            scope.spawn(|| {
+                for _ in 0..nightly::amount(4, 40) {
+                    add.run().ok();
+                    del.run().quiet();
+                }
+            });
+        }
+    });
+    nothing_left(lab);
+    lab.state().assert_nothing_attached();
 }
 
 /// No port, and after a moment no process of the plugin.

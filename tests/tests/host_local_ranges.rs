@@ -56,7 +56,8 @@ fn ranges_that_make_no_sense(lab: &Lab) {
 
 fn too_many_addresses_for_an_old_version(lab: &Lab) {
     let ranges = json!([[{"subnet": "10.77.0.0/24"}], [{"subnet": "10.78.0.0/24"}]]);
-    let conf = conf::host_local("net", "10.77.0.0/24").with_at("ipam.ranges", ranges).with("cniVersion", "0.2.0");
+    let conf =
+        conf::host_local("net", "10.77.0.0/24").with_at("ipam.ranges", ranges).with("cniVersion", "0.2.0");
     let failure = lab.plugin("host-local").add(&lab.container("c1"), &conf).failure();
     assert!(failure.text.contains("does not support more than 1 address per family"), "{}", failure.text);
 }
@@ -82,7 +83,9 @@ fn requested_addresses_that_cannot_be(lab: &Lab) {
 
 fn the_order_of_sets_is_the_order_of_addresses(lab: &Lab) {
     let sets = json!([[{"subnet": "fd77::/64"}], [{"subnet": "10.77.0.0/24"}]]);
-    let conf = conf::host_local("net", "10.99.0.0/24").with_at("ipam.ranges", sets).with_at("ipam.subnet", "10.78.0.0/24");
+    let conf = conf::host_local("net", "10.99.0.0/24")
+        .with_at("ipam.ranges", sets)
+        .with_at("ipam.subnet", "10.78.0.0/24");
     let conf = conf.with("runtimeConfig", json!({"ipRanges": [[{"subnet": "10.79.0.0/24"}]]}));
     let result = lab.plugin("host-local").add(&lab.container("c1"), &conf).ok();
     let ips = answer::ips(&result);

@@ -91,7 +91,12 @@ impl<'a> Scene<'a> {
             self.compare(point, "and a whole ADD and DEL");
         }
         assert!(killed * 10 >= points.len() * 9, "only {killed} of {} calls were killed", points.len());
-        assert!(self.complaints.is_empty(), "{} complaints:\n{}", self.complaints.len(), self.complaints.join("\n"));
+        assert!(
+            self.complaints.is_empty(),
+            "{} complaints:\n{}",
+            self.complaints.len(),
+            self.complaints.join("\n")
+        );
     }
 
     fn count(&self, verb: &str) -> std::collections::BTreeMap<String, usize> {

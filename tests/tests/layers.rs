@@ -90,7 +90,8 @@ fn this_house() -> House {
     let room = |package: &Value| {
         let dir = package["manifest_path"].as_str().unwrap().strip_prefix(root).unwrap();
         let dir = dir.trim_start_matches('/').trim_end_matches("/Cargo.toml");
-        let used = package["dependencies"].as_array().unwrap().iter().map(|used| used["name"].as_str().unwrap());
+        let used =
+            package["dependencies"].as_array().unwrap().iter().map(|used| used["name"].as_str().unwrap());
         let uses = used.filter(|used| names.contains(used)).map(str::to_owned).collect();
         (package["name"].as_str().unwrap().to_owned(), Room { floor: floor(dir), uses })
     };

@@ -96,7 +96,8 @@ fn their_tuning_after_our_bridge(lab: &Lab) {
 fn their_portmap_after_our_bridge(lab: &Lab) {
     let outside = traffic::outside(lab);
     let mut chain = chain(lab, json!({"type": "portmap", "capabilities": {"portMappings": true}}));
-    chain.runtime_config = json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
+    chain.runtime_config =
+        json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
     let c1 = lab.container("c1");
     let result = chain.add(&c1);
     let published = format!("{}:8080", traffic::HOST_OUTSIDE[0]);

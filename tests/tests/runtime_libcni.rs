@@ -29,8 +29,9 @@ struct Libcni {
 }
 
 impl Libcni {
-    fn new(lab: &Lab, after: Value) -> Libcni {
-        let mut plugins = vec![conf::dual_stack("net").with("ipMasq", true).without("name").without("cniVersion")];
+    fn new(lab: &Lab, after: &Value) -> Libcni {
+        let mut plugins =
+            vec![conf::dual_stack("net").with("ipMasq", true).without("name").without("cniVersion")];
         plugins.extend(after.as_array().unwrap().iter().cloned());
         let list = json!({"cniVersion": conf::COMMON, "name": "net", "plugins": plugins});
         let list = runtimes::conflist(lab, &list).join("10-test.conflist");
@@ -41,7 +42,9 @@ impl Libcni {
     fn call(&self, verb: &str, container: &Container) -> Command {
         let mut call = Command::new(&self.program);
         call.arg(verb).arg(&self.list).arg(&container.id).arg(container.netns.path()).env_clear();
-        call.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("CNI_PATH", &self.plugins).env("CNI_CACHE", CACHE);
+        call.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("CNI_PATH", &self.plugins)
+            .env("CNI_CACHE", CACHE);
         call
     }
 
@@ -67,7 +70,12 @@ fn build() -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = dir.join(format!("libcni-{}", std::process::id()));
     let mut go = Command::new("go");
-    go.arg("build").arg("-o").arg(&program).arg(runtimes::file("libcni.go")).env_clear().env("CGO_ENABLED", "0");
+    go.arg("build")
+        .arg("-o")
+        .arg(&program)
+        .arg(runtimes::file("libcni.go"))
+        .env_clear()
+        .env("CGO_ENABLED", "0");
     go.env("PATH", "/usr/bin:/bin").env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode");
     runtimes::succeed(go.env("GOCACHE", dir.join("go-cache")).env("HOME", dir));
     program
@@ -78,7 +86,7 @@ fn cache_file(container: &Container) -> PathBuf {
 }
 
 fn libcni_adds_checks_and_deletes(lab: &Lab) {
-    let libcni = Libcni::new(lab, json!([{"type": "tuning", "mac": "02:00:00:00:00:77"}]));
+    let libcni = Libcni::new(lab, &json!([{"type": "tuning", "mac": "02:00:00:00:00:77"}]));
     let containers = [lab.container("c1"), lab.container("c2")];
     let results = containers.each_ref().map(|container| libcni.add(container));
     assert_eq!(answer::interface(&results[1], 2, "mac"), "02:00:00:00:00:77");
@@ -96,11 +104,12 @@ fn libcni_adds_checks_and_deletes(lab: &Lab) {
 }
 
 fn capability_arguments_reach_the_plugin_again_on_del(lab: &Lab) {
-    let libcni = Libcni::new(lab, json!([{"type": "portmap", "capabilities": {"portMappings": true}}]));
+    let libcni = Libcni::new(lab, &json!([{"type": "portmap", "capabilities": {"portMappings": true}}]));
     let (c1, outside) = (lab.container("c1"), traffic::outside(lab));
     let mappings = r#"{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}"#;
     let result: Value =
-        serde_json::from_str(&runtimes::succeed(libcni.call("add", &c1).env("CNI_CAPABILITIES", mappings))).unwrap();
+        serde_json::from_str(&runtimes::succeed(libcni.call("add", &c1).env("CNI_CAPABILITIES", mappings)))
+            .unwrap();
     let listen = format!("{}:80", answer::ips(&result)[0]);
     let published = format!("{}:8080", traffic::HOST_OUTSIDE[0]);
     traffic::tcp_translated(&outside, &published, &c1.netns, &listen).unwrap();
@@ -109,7 +118,7 @@ fn capability_arguments_reach_the_plugin_again_on_del(lab: &Lab) {
 }
 
 fn net_ctl_takes_over_what_libcni_attached(lab: &Lab) {
-    let libcni = Libcni::new(lab, json!([]));
+    let libcni = Libcni::new(lab, &json!([]));
     let c1 = lab.container("c1");
     libcni.add(&c1);
     libcni.net_ctl(lab, "check", &c1);
@@ -119,7 +128,7 @@ fn net_ctl_takes_over_what_libcni_attached(lab: &Lab) {
 }
 
 fn libcni_takes_over_what_net_ctl_attached(lab: &Lab) {
-    let libcni = Libcni::new(lab, json!([]));
+    let libcni = Libcni::new(lab, &json!([]));
     let c1 = lab.container("c1");
     libcni.net_ctl(lab, "add", &c1);
     let cached: Value = serde_json::from_slice(&std::fs::read(cache_file(&c1)).unwrap()).unwrap();

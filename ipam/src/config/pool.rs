@@ -48,8 +48,8 @@ fn parsed<T: FromStr<Err: fmt::Display>>(key: &str, text: &str) -> Result<Option
     text.parse().map(Some).map_err(|cause| format!("{key} {text:?}: {cause}"))
 }
 
-/// An element of `runtimeConfig.ipRanges`: a list of pools, or a single one where the runtime sends a flat list, as
-/// containerd does.
+/// An element of `runtimeConfig.ipRanges`: a list of pools, or a single one where the runtime sends a flat
+/// list, as containerd does.
 #[derive(Clone)]
 pub(super) struct PoolSet(pub(super) Vec<Pool>);
 

@@ -90,7 +90,8 @@ impl Claim<'_> {
                 Ok((ip, range))
             }
             _ => Err(Error::try_again(format!(
-                "requested IP address {ip} is not available in range set {set}: it is leased to another container in {}",
+                "requested IP address {ip} is not available in range set {set}: \
+                 it is leased to another container in {}",
                 self.store.path().display()
             ))),
         }

@@ -22,7 +22,8 @@ pub fn held(call: &Del) -> Result<Vec<IpAddr>> {
 /// DEL that tells which addresses were released.
 ///
 /// # Errors
-/// The configuration cannot be read, the leases cannot, or one of them cannot be removed; the others are then.
+/// The configuration cannot be read, the leases cannot, or one of them cannot be removed; the others are
+/// then.
 pub fn release(call: &Del) -> Result<Vec<IpAddr>> {
     let data_dir = config::data_dir(&call.config)?;
     let Some(mut store) = Store::open_existing(&data_dir, &call.config.name)? else { return Ok(Vec::new()) };

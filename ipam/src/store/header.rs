@@ -1,8 +1,9 @@
 //! The first 4096 bytes of the index file: what it describes, and which blocks of addresses it has pages for.
 //!
-//! Little-endian. 0: magic with the format's number; 8: length of the boot id and the boot id (40 bytes);
-//! 48: inode of the lease directory; 56: stamp, seconds; 64: stamp, nanoseconds; 68: number of blocks;
-//! 72: 1 if there are leases outside of all blocks; from 128 for each block 32 bytes: family (4 or 6), 4: taken addresses, 16: number.
+//! Little-endian. 0: magic with the format's number; 8: length of the boot id and the boot id (40 bytes); 48:
+//! inode of the lease directory; 56: stamp, seconds; 64: stamp, nanoseconds; 68: number of blocks; 72: 1 if
+//! there are leases outside of all blocks; from 128 for each block 32 bytes: family (4 or 6), 4: taken
+//! addresses, 16: number.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +14,8 @@ use crate::span::Family;
 
 /// Bytes of the header; its pages follow.
 pub(super) const HEADER_LEN: usize = 4096;
-/// As many blocks as fit in: 4 million addresses of a network can be in use at once before any goes uncovered.
+/// As many blocks as fit in: 4 million addresses of a network can be in use at once before any goes
+/// uncovered.
 pub(super) const MOST_BLOCKS: usize = (HEADER_LEN - BLOCKS_AT) / BLOCK_ENTRY_LEN;
 
 const MAGIC: &[u8; 8] = b"TWLEASE1";

@@ -1,29 +1,31 @@
 //! Which addresses are taken, as a bitmap in a file, so that a free one is found without reading the leases.
 //!
-//! The index lies beside the lease directory and can be wrong whenever somebody else changes that: the reference
-//! plugin, a person, or one of us who was killed half-way. So it proves itself before it is used.
+//! The index lies beside the lease directory and can be wrong whenever somebody else changes that: the
+//! reference plugin, a person, or one of us who was killed half-way. So it proves itself before it is used.
 //!
-//! **The proof.** Whoever changes a lease directory here changes the leases first, then the index, and last sets
-//! the directory's modification time to a *stamp*: a time one second in the past, which the index holds too. An index is believed
-//! when boot, inode and stamp are those of the directory. Every creation, removal or renaming of an entry by anybody sets the
-//! modification time to the kernel's clock. So the two are equal only if nothing was created or removed since the index was written whole:
-//! - *A kill* before the last step leaves the kernel's time on the directory, or the stamp of before the change
-//!   if nothing had been changed yet.
-//! - *The clock* has passed the stamp when the stamp is made; a later change gets a later time. A clock that is set back would have
-//!   to meet the stamp to the nanosecond.
+//! **The proof.** Whoever changes a lease directory here changes the leases first, then the index, and last
+//! sets the directory's modification time to a *stamp*: a time one second in the past, which the index holds
+//! too. An index is believed when boot, inode and stamp are those of the directory. Every creation, removal
+//! or renaming of an entry by anybody sets the modification time to the kernel's clock. So the two are equal
+//! only if nothing was created or removed since the index was written whole:
+//! - *A kill* before the last step leaves the kernel's time on the directory, or the stamp of before the
+//!   change if nothing had been changed yet.
+//! - *The clock* has passed the stamp when the stamp is made; a later change gets a later time. A clock that
+//!   is set back would have to meet the stamp to the nanosecond.
 //! - *Two changes in one tick* of the kernel's clock look alike, but neither looks like a stamp.
-//! - *A directory restored* from a backup together with its times has another inode or an older stamp, as stamps
-//!   never repeat; if the index came from the same backup, both agree, and rightly.
-//! - *A coarse file system*, or one where the time cannot be set, keeps another time than the stamp: the index is never
-//!   believed, and each call reads all leases, as the reference does.
-//! - *Writing into* a lease file that exists does not touch the directory, but neither does it free or take an
-//!   address. Whose a lease is, is read from the lease itself; only a DEL for a name that somebody wrote into an
-//!   existing file does not find it before the next rescan (editors and `sed -i` make a new file, which is seen).
+//! - *A directory restored* from a backup together with its times has another inode or an older stamp, as
+//!   stamps never repeat; if the index came from the same backup, both agree, and rightly.
+//! - *A coarse file system*, or one where the time cannot be set, keeps another time than the stamp: the
+//!   index is never believed, and each call reads all leases, as the reference does.
+//! - *Writing into* a lease file that exists does not touch the directory, but neither does it free or take
+//!   an address. Whose a lease is, is read from the lease itself; only a DEL for a name that somebody wrote
+//!   into an existing file does not find it before the next rescan (editors and `sed -i` make a new file,
+//!   which is seen).
 //!
-//! Two things can slip in unseen: what somebody does without the lock within the fraction of a millisecond between
-//! our change and our stamp; and owner files removed by hand. Even then no address is given twice, as it is the
-//! exclusive creation of the lease file that gives it. What was forgotten is found by GC, and when a set looks
-//! full: both read everything.
+//! Two things can slip in unseen: what somebody does without the lock within the fraction of a millisecond
+//! between our change and our stamp; and owner files removed by hand. Even then no address is given twice, as
+//! it is the exclusive creation of the lease file that gives it. What was forgotten is found by GC, and when
+//! a set looks full: both read everything.
 //!
 //! Atomicity, not durability: nothing here is synced. After a power failure the boot is another, the index
 //! counts for nothing, and no lease of the boot before is worth anything either.

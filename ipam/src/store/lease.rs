@@ -1,7 +1,7 @@
 //! Lease files, byte for byte as the reference host-local writes them.
 //!
-//! `<ip>` holds `<container id>\r\n<interface>`; files of old versions hold the id alone, and stand for any interface.
-//! No file is ever written in place: it appears whole or not at all.
+//! `<ip>` holds `<container id>\r\n<interface>`; files of old versions hold the id alone, and stand for any
+//! interface. No file is ever written in place: it appears whole or not at all.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{ErrorKind, Write};
@@ -176,7 +176,8 @@ impl LastReserved {
         self.text.parse().ok()
     }
 
-    /// Writes the next one down. Only the order of later addresses hangs on it, so nothing fails when this does.
+    /// Writes the next one down. Only the order of later addresses hangs on it, so nothing fails when this
+    /// does.
     pub(crate) fn set(self, ip: IpAddr) {
         let _ = self.write(ip.to_string().as_bytes());
     }

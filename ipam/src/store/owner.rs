@@ -1,7 +1,7 @@
 //! What the lease format has no room for: the boot and the namespace that an attachment's leases belong to.
 //!
-//! One small text file for each attachment, `owners/<container id>:<interface>` in the side directory. It also
-//! leads from an attachment to its addresses without reading every lease. What it says counts only as
+//! One small text file for each attachment, `owners/<container id>:<interface>` in the side directory. It
+//! also leads from an attachment to its addresses without reading every lease. What it says counts only as
 //! far as the lease files agree: each address comes with the identity of the file that was meant.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,8 +115,8 @@ impl Owners {
         Some(Owner::parse(&text))
     }
 
-    /// Remembers it, also when that cannot be written. Killed half-way this leaves a torn text, but then also an
-    /// index that proves nothing.
+    /// Remembers it, also when that cannot be written. Killed half-way this leaves a torn text, but then also
+    /// an index that proves nothing.
     pub(crate) fn set(&mut self, key: &Key, owner: Owner) -> std::io::Result<()> {
         let text = owner.to_string();
         self.known.insert(key.clone(), Some(owner));
@@ -185,8 +185,9 @@ impl Owners {
     }
 }
 
-/// `<id>:<ifname>`, which is unambiguous as neither holds a colon; `<id>:` for an old lease. What is too long for a
-/// file name, or not spelled as the specification has it, goes by its hash behind a character that no id has.
+/// `<id>:<ifname>`, which is unambiguous as neither holds a colon; `<id>:` for an old lease. What is too long
+/// for a file name, or not spelled as the specification has it, goes by its hash behind a character that no
+/// id has.
 fn file_name(key: &Key) -> String {
     let ifname = key.ifname.as_deref().unwrap_or_default();
     let plain = format!("{}:{ifname}", key.id);

@@ -17,7 +17,8 @@ impl Store {
     /// Reads all leases; afterwards the index, the owners and `scanned` say what they say.
     ///
     /// Leases of an earlier boot are removed: no container of theirs lives. So are unfinished ones: under the
-    /// lock nobody is about to finish them. A lease that no owner file knows is taken to be of this boot, never judged by a clock.
+    /// lock nobody is about to finish them. A lease that no owner file knows is taken to be of this boot,
+    /// never judged by a clock.
     pub(super) fn rescan(&mut self) -> Result<()> {
         let mut owners = BTreeMap::new();
         let mut taken = Vec::new();

@@ -115,6 +115,17 @@ fn a_spoilt_index_is_made_anew() {
 }
 
 #[test]
+fn a_torn_owner_file_hides_no_lease() {
+    let net = Net::of("10.1.0.0/24");
+    net.add("a").unwrap();
+    std::fs::write(net.owners_dir().join("a:eth0"), "").unwrap();
+    net.check("a").unwrap();
+    std::fs::write(net.owners_dir().join("a:eth0"), "boot").unwrap();
+    net.del("a").unwrap();
+    assert_eq!(net.state().len(), 0);
+}
+
+#[test]
 fn directories_and_strange_names_are_left_alone() {
     let net = Net::of("10.1.0.0/24");
     std::fs::create_dir_all(net.leases_dir().join("10.1.0.2")).unwrap();

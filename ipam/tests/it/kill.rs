@@ -70,7 +70,8 @@ fn after_others(net: &Net) {
     std::fs::remove_file(net.owners_dir().join("a:eth0")).unwrap();
 }
 
-/// Kills a verb of x at each of its calls, each time on a network of its own; in the end only a and b hold addresses.
+/// Kills a verb of x at each of its calls, each time on a network of its own; in the end only a and b hold
+/// addresses.
 fn at_every_call(verb: &str, prepare: impl Fn(&Net), put_right: impl Fn(&Net)) {
     let points = points(verb, &prepare);
     assert!(points.len() > 40, "{points:?}");

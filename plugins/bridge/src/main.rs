@@ -46,6 +46,9 @@ impl Plugin for Bridge {
     }
 }
 
+#[global_allocator]
+static ALLOCATOR: kernel::Arena = kernel::Arena::new();
+
 fn main() -> ExitCode {
     plugin::main::<Bridge>()
 }

@@ -48,7 +48,7 @@ pub(crate) fn create(
 ) -> Result<Pair> {
     let mac = plan.container.mac.map_or_else(Mac::random, Ok)?;
     let host_name = create_links(sockets, plan, bridge, label, attachment, mac)?;
-    sysctl::set_if_present(&format!("net/ipv6/conf/{host_name}/accept_ra"), "0")?;
+    sysctl::overwrite_if_present(&format!("net/ipv6/conf/{host_name}/accept_ra"), "0")?;
     let ifname = attachment.ifname.as_str();
     let container = link::get(&mut sockets.container, LinkRef::Name(ifname))?
         .ok_or_else(|| Error::internal(format!("interface {ifname} vanished while it was being made")))?;

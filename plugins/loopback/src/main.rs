@@ -81,6 +81,9 @@ fn result(netns: &Path, ips: Vec<Ip>) -> Success {
     Success { interfaces: vec![lo], ips, ..Success::default() }
 }
 
+#[global_allocator]
+static ALLOCATOR: kernel::Arena = kernel::Arena::new();
+
 fn main() -> ExitCode {
     plugin::main::<Loopback>()
 }

@@ -49,7 +49,11 @@ impl Chain {
 
     fn run(&self, verb: &str, container: &Container, plugin: &Value, prev: &Value) -> Outcome {
         let kind = plugin["type"].as_str().expect("a plugin object has a type");
-        let dir = self.path.iter().find(|dir| dir.join(kind).exists()).unwrap_or_else(|| panic!("no plugin {kind}"));
+        let dir = self
+            .path
+            .iter()
+            .find(|dir| dir.join(kind).exists())
+            .unwrap_or_else(|| panic!("no plugin {kind}"));
         let plugins = Plugins::at(dir).delegating_to(&self.path);
         plugins.plugin(kind).on(verb, container, &self.request(plugin, prev)).run()
     }

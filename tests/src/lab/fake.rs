@@ -9,7 +9,8 @@ pub fn program(lab: &Lab, name: &str, script: &str) -> PathBuf {
     let dir = lab.dir("fake");
     let file = dir.join(name);
     std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("write a fake plugin");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("make a fake plugin executable");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+        .expect("make a fake plugin executable");
     dir
 }
 

@@ -11,6 +11,7 @@ pub mod nightly;
 pub mod plugin;
 pub mod processes;
 pub mod runtimes;
+pub mod skip;
 pub mod snapshot;
 pub mod traffic;
 
@@ -140,16 +141,22 @@ fn own_namespace(kind: &str) -> OwnedFd {
     std::fs::File::open(&path).unwrap_or_else(|cause| panic!("open {path}: {cause}")).into()
 }
 
-#[allow(deprecated, reason = "the safe form; only sharing of file descriptors, which is not asked for, is dangerous")]
+#[allow(
+    deprecated,
+    reason = "the safe form; only sharing of file descriptors, which is not asked for, is dangerous"
+)]
 fn enter_fresh_namespaces() {
-    rustix::thread::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS)
-        .expect("make namespaces for the lab: run as root, or inside unshare --user --map-root-user --net --mount");
+    rustix::thread::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS).expect(
+        "make namespaces for the lab: run as root, or inside unshare --user --map-root-user --net --mount",
+    );
 }
 
 fn private_directories() {
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make mounts private");
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .expect("make mounts private");
     for dir in ["/run", "/var/lib"] {
-        mount("lab", dir, "tmpfs", MountFlags::empty(), None).unwrap_or_else(|e| panic!("mount a tmpfs on {dir}: {e}"));
+        mount("lab", dir, "tmpfs", MountFlags::empty(), None)
+            .unwrap_or_else(|e| panic!("mount a tmpfs on {dir}: {e}"));
     }
     for dir in [PINS, HOME] {
         std::fs::create_dir_all(dir).expect("make the lab's directories");

@@ -63,7 +63,8 @@ impl Netns {
 
     /// Moves the calling thread into the namespace for good.
     pub fn enter(&self) {
-        let pin = File::open(&self.path).unwrap_or_else(|cause| panic!("open {}: {cause}", self.path.display()));
+        let pin =
+            File::open(&self.path).unwrap_or_else(|cause| panic!("open {}: {cause}", self.path.display()));
         move_into_link_name_space(pin.as_fd(), Some(LinkNameSpaceType::Network)).expect("enter a namespace");
     }
 
@@ -73,7 +74,10 @@ impl Netns {
     }
 }
 
-#[allow(deprecated, reason = "the safe form; only sharing of file descriptors, which is not asked for, is dangerous")]
+#[allow(
+    deprecated,
+    reason = "the safe form; only sharing of file descriptors, which is not asked for, is dangerous"
+)]
 fn unshare_network() {
     rustix::thread::unshare(UnshareFlags::NEWNET).expect("make a network namespace");
 }

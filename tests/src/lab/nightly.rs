@@ -19,7 +19,8 @@ impl Dice {
     /// Dice for one test.
     pub fn new() -> Dice {
         let clock = || std::time::UNIX_EPOCH.elapsed().map_or(1, |time| u64::from(time.subsec_nanos()));
-        let seed = std::env::var("TIDEWATER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(clock);
+        let seed =
+            std::env::var("TIDEWATER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(clock);
         eprintln!("TIDEWATER_SEED={seed} repeats this choice");
         Dice(seed)
     }

@@ -22,7 +22,8 @@ impl Plugins {
         let dist = std::env::var_os("TIDEWATER_DIST").map(PathBuf::from);
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let dir = dist.unwrap_or_else(|| workspace.join("dist")).join("cni");
-        let dir = dir.canonicalize().unwrap_or_else(|cause| panic!("{}: {cause}: run make build", dir.display()));
+        let dir =
+            dir.canonicalize().unwrap_or_else(|cause| panic!("{}: {cause}: run make build", dir.display()));
         Plugins::at(&dir)
     }
 
@@ -107,8 +108,11 @@ impl Plugin {
 
     /// GC with the ids of the containers whose `eth0` is still valid.
     pub fn gc(&self, conf: &Value, valid: &[&str]) -> Outcome {
-        let list: Vec<_> = valid.iter().map(|id| serde_json::json!({"containerID": id, "ifname": "eth0"})).collect();
-        self.call("GC").conf(&super::conf::Change::with(conf.clone(), "cni.dev/valid-attachments", list)).run()
+        let list: Vec<_> =
+            valid.iter().map(|id| serde_json::json!({"containerID": id, "ifname": "eth0"})).collect();
+        self.call("GC")
+            .conf(&super::conf::Change::with(conf.clone(), "cni.dev/valid-attachments", list))
+            .run()
     }
 
     /// STATUS.
@@ -230,7 +234,8 @@ impl Outcome {
         assert!(self.succeeded(), "{} has to succeed: {self}", self.call);
         match self.done.stdout.trim() {
             "" => Value::Null,
-            text => serde_json::from_str(text).unwrap_or_else(|e| panic!("{}: one JSON document: {e}: {text}", self.call)),
+            text => serde_json::from_str(text)
+                .unwrap_or_else(|e| panic!("{}: one JSON document: {e}: {text}", self.call)),
         }
     }
 
@@ -244,7 +249,8 @@ impl Outcome {
         assert_eq!(self.done.status.code(), Some(1), "{} has to fail with status 1: {self}", self.call);
         let object: Value = serde_json::from_str(&self.done.stdout)
             .unwrap_or_else(|e| panic!("{}: one error object on stdout: {e}: {self}", self.call));
-        let code = object["code"].as_u64().unwrap_or_else(|| panic!("{}: a code number: {object}", self.call));
+        let code =
+            object["code"].as_u64().unwrap_or_else(|| panic!("{}: a code number: {object}", self.call));
         let msg = object["msg"].as_str().unwrap_or_else(|| panic!("{}: a msg: {object}", self.call));
         let details = object["details"].as_str().unwrap_or("");
         Failure { code, text: if details.is_empty() { msg.into() } else { format!("{msg}: {details}") } }
@@ -256,7 +262,12 @@ impl Outcome {
         assert_eq!(failure.code, code, "{}: the code of: {}", self.call, failure.text);
         let text = failure.text.to_lowercase();
         for word in words {
-            assert!(text.contains(&word.to_lowercase()), "{}: {word:?} is missing in: {}", self.call, failure.text);
+            assert!(
+                text.contains(&word.to_lowercase()),
+                "{}: {word:?} is missing in: {}",
+                self.call,
+                failure.text
+            );
         }
         failure
     }
@@ -264,6 +275,12 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}; stdout: {}; stderr: {}", self.done.status, self.done.stdout.trim(), self.done.stderr.trim())
+        write!(
+            f,
+            "{}; stdout: {}; stderr: {}",
+            self.done.status,
+            self.done.stdout.trim(),
+            self.done.stderr.trim()
+        )
     }
 }

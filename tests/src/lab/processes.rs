@@ -40,5 +40,8 @@ fn namespace_of(pid: i32) -> Option<String> {
 }
 
 fn name_of(pid: i32) -> String {
-    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm")).unwrap_or_default().trim().into()
+    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm"))
+        .unwrap_or_default()
+        .trim()
+        .into()
 }

@@ -71,7 +71,8 @@ pub fn conflist(lab: &Lab, list: &Value) -> PathBuf {
 
 /// The pinned namespace that has this address.
 pub fn namespace_with(ip: &str) -> Netns {
-    let pins = std::fs::read_dir(PINS).expect("list the namespaces").flatten().map(|pin| Netns::at(pin.path()));
+    let pins =
+        std::fs::read_dir(PINS).expect("list the namespaces").flatten().map(|pin| Netns::at(pin.path()));
     let wanted = format!(" {ip}/");
     let mut found = pins.filter(|netns| netns.sh("ip -o address show").contains(&wanted));
     found.next().unwrap_or_else(|| panic!("no namespace has the address {ip}"))

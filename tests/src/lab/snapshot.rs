@@ -37,7 +37,7 @@ fn mounts() -> String {
 impl Snapshot {
     /// With random names and MACs numbered in order of appearance, and without what belongs to the machine.
     pub fn normalised(&self) -> Snapshot {
-        Snapshot { text: normal::numbered(&self.text), mounts: String::new() }
+        Snapshot { text: normal::numbered(&normal::without_machine(&self.text)), mounts: String::new() }
     }
 
     /// The text, for tests that look for one line.
@@ -63,7 +63,8 @@ impl Snapshot {
     /// The lines that show an attachment of an interface `eth0`: a host's end of a pair, a lease, a rule.
     pub fn attached(&self) -> Vec<&str> {
         let signs = ["\\r\\neth0", "if: eth0", "id: \\\""];
-        let shows = |line: &&str| line.starts_with("link veth") || signs.iter().any(|sign| line.contains(sign));
+        let shows =
+            |line: &&str| line.starts_with("link veth") || signs.iter().any(|sign| line.contains(sign));
         self.text.lines().filter(shows).collect()
     }
 

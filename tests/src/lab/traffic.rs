@@ -117,10 +117,9 @@ fn ask_udp(address: SocketAddr) -> std::io::Result<()> {
 pub fn outside(lab: &Lab) -> Netns {
     let outside = Netns::create(&Path::new(PINS).join("outside"));
     command::run("ip link add uplink type veth peer name eth0 netns outside");
-    for (v4, v6, dev, place) in [
-        (HOST_OUTSIDE[0], HOST_OUTSIDE[1], "uplink", lab.host()),
-        (OUTSIDE[0], OUTSIDE[1], "eth0", &outside),
-    ] {
+    for (v4, v6, dev, place) in
+        [(HOST_OUTSIDE[0], HOST_OUTSIDE[1], "uplink", lab.host()), (OUTSIDE[0], OUTSIDE[1], "eth0", &outside)]
+    {
         place.sh(&format!("ip address add {v4}/24 dev {dev}"));
         place.sh(&format!("ip address add {v6}/64 dev {dev} nodad"));
         place.sh(&format!("ip link set {dev} up"));

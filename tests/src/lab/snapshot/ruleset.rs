@@ -1,17 +1,25 @@
 //! The nf_tables rules of a namespace; elements of sets, which the kernel lists in hash order, are sorted.
 use super::super::command;
 
-/// `nft list ruleset` without counters, sets sorted. Matches that only iptables can show are appended as iptables does.
+/// The tables that iptables keeps in nf_tables: how nft prints them depends on its version, so iptables shows them.
+const OF_IPTABLES: [(&str, &str); 2] =
+    [("table ip nat {", "iptables-save -t nat"), ("table ip6 nat {", "ip6tables-save -t nat")];
+
+/// All rules without counters, sets sorted.
 pub(super) fn describe() -> String {
-    let ruleset = sorted(&command::run("nft -s list ruleset"));
-    let of_iptables = [("table ip nat", "iptables-save -t nat"), ("table ip6 nat", "ip6tables-save -t nat")];
-    let saved = of_iptables.iter().filter(|(table, _)| ruleset.contains(table)).map(|(_, save)| command::run(save));
-    let rules: String = saved.flat_map(|text| appended(&text)).collect();
-    ruleset + &rules
+    let ruleset = command::run("nft -s list ruleset");
+    ruleset.split_inclusive("\n}\n").map(table).collect()
 }
 
-fn appended(saved: &str) -> Vec<String> {
-    saved.lines().filter(|line| line.starts_with("-A")).map(|line| format!("iptables {line}\n")).collect()
+fn table(text: &str) -> String {
+    let of_iptables = OF_IPTABLES.iter().find(|(begin, _)| text.starts_with(begin));
+    of_iptables.map_or_else(|| sorted(text), |(_, save)| saved(&command::run(save)))
+}
+
+/// Chains and rules; comments with the time and counters are left out.
+fn saved(text: &str) -> String {
+    let lines = text.lines().filter(|line| line.starts_with([':', '-', '*']));
+    lines.map(|line| format!("{}\n", line.split(" [").next().unwrap_or(line))).collect()
 }
 
 fn sorted(ruleset: &str) -> String {
@@ -55,7 +63,8 @@ mod tests {
     #[test]
     fn elements_are_sorted_and_comments_stay_whole() {
         let listed = "set s {\n\t\telements = { 10.1.0.3 comment \"b, {c}\",\n\t\t\t 10.1.0.2 }\n\t}\n";
-        let wanted = "set s {\n\t\telements = {\n\t\t\t10.1.0.2\n\t\t\t10.1.0.3 comment \"b, {c}\"\n\t\t}\n\t}\n";
+        let wanted =
+            "set s {\n\t\telements = {\n\t\t\t10.1.0.2\n\t\t\t10.1.0.3 comment \"b, {c}\"\n\t\t}\n\t}\n";
         assert_eq!(sorted(listed), wanted);
     }
 }

@@ -43,7 +43,9 @@ fn dump() -> [Value; 3] {
     let done = command::finish(&mut ip, orders, Duration::from_secs(20));
     assert!(done.status.success(), "ip -batch: {}", done.stderr);
     let mut dumps = serde_json::Deserializer::from_str(&done.stdout).into_iter();
-    std::array::from_fn(|_| dumps.next().and_then(Result::ok).unwrap_or_else(|| panic!("ip printed {}", done.stdout)))
+    std::array::from_fn(|_| {
+        dumps.next().and_then(Result::ok).unwrap_or_else(|| panic!("ip printed {}", done.stdout))
+    })
 }
 
 fn link(link: &Value, text: &mut String) {
@@ -70,7 +72,10 @@ fn attributes(link: &Value, text: &mut String) {
             write!(text, " {label} {value}").ok();
         }
     }
-    let known = [("/linkinfo/info_slave_data/hairpin", "hairpin"), ("/linkinfo/info_slave_data/isolated", "isolated")];
+    let known = [
+        ("/linkinfo/info_slave_data/hairpin", "hairpin"),
+        ("/linkinfo/info_slave_data/isolated", "isolated"),
+    ];
     for (_, label) in known.iter().filter(|(path, _)| link.pointer(path) == Some(&Value::Bool(true))) {
         write!(text, " {label}").ok();
     }
