@@ -18,11 +18,13 @@ use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kernel::file::FileId;
 use kernel::lock::Lock;
+use kernel::spare::Spare;
 use spec::{Error, NetworkName, Result};
 
 use self::header::Described;
@@ -32,11 +34,18 @@ use self::lease::{LastReserved, Lease, LeaseDir};
 use self::owner::{Owner, Owners};
 use crate::span::Span;
 
+/// Name of the spare lease file in the side directory.
+const SPARE_LEASE: &str = "spare-lease";
+/// Name of the spare owner file.
+const SPARE_OWNER: &str = "spare-owner";
+
 /// The leases of one network. The lock is held as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Store {
     leases: LeaseDir,
     side: PathBuf,
+    /// The side directory, once there is one: where spare files lie.
+    side_fd: Option<OwnedFd>,
     owners: Owners,
     boot: String,
     index: Index,
@@ -81,7 +90,8 @@ impl Store {
         let believed = index.is_some();
         let mut store = Store {
             leases,
-            owners: Owners::new(side.join("owners")),
+            owners: Owners::new(side.join(owner::DIRECTORY)),
+            side_fd: kernel::file::open_directory(&side).ok(),
             side,
             boot,
             index: index.unwrap_or_else(|| Index::of(seen, std::iter::empty())),
@@ -153,7 +163,7 @@ impl Store {
 
     /// Leases an address; false if it is taken. [`Store::remember`] belongs after the last one of a call.
     pub(crate) fn lease(&mut self, ip: IpAddr, key: &Key) -> Result<bool> {
-        let made = self.leases.create(ip, key)?;
+        let made = self.leases.create(ip, key, self.spare(SPARE_LEASE))?;
         if made.is_none() && !self.index.is_taken(ip) {
             self.surprised()?;
         }
@@ -188,7 +198,7 @@ impl Store {
         let mut outcome = Ok(());
         let mut released = BTreeSet::new();
         for &ip in ips {
-            match self.leases.remove(ip) {
+            match self.leases.release(ip, self.spare(SPARE_LEASE)) {
                 Ok(()) => drop(released.insert(ip)),
                 Err(cause) => outcome = outcome.and(Err(cause)),
             }
@@ -244,7 +254,8 @@ impl Store {
     }
 
     fn set_owner(&mut self, key: &Key, owner: Owner) {
-        if self.owners.set(key, owner).is_err() {
+        let spare = spare(self.side_fd.as_ref(), SPARE_OWNER);
+        if self.owners.set(key, owner, spare).is_err() {
             self.index.contradict();
         }
     }
@@ -253,11 +264,22 @@ impl Store {
         let Some(mut owner) = self.owners.get(key).cloned() else { return };
         owner.leases.retain(|(ip, _)| !released.contains(ip));
         if !owner.leases.is_empty() {
-            self.set_owner(key, owner);
-        } else if self.owners.remove(key).is_err() {
+            return self.set_owner(key, owner);
+        }
+        let spare = spare(self.side_fd.as_ref(), SPARE_OWNER);
+        if self.owners.remove(key, spare).is_err() {
             self.index.contradict();
         }
     }
+
+    fn spare(&self, name: &'static str) -> Option<Spare<'_>> {
+        spare(self.side_fd.as_ref(), name)
+    }
+}
+
+/// The last file that was removed waits in the side directory for the next one that is made.
+fn spare<'a>(side: Option<&'a OwnedFd>, name: &'static str) -> Option<Spare<'a>> {
+    side.map(|fd| Spare { dir: fd.as_fd(), name })
 }
 
 fn addresses(owner: &Owner) -> Vec<IpAddr> {

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
@@ -64,11 +65,16 @@ impl Libcni {
     }
 }
 
-/// Built once; Go keeps what it has compiled.
+/// Built once for all tests; Go keeps what it has compiled.
 fn build() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(compile).clone()
+}
+
+fn compile() -> PathBuf {
     command::needs(&["go"]);
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let program = dir.join(format!("libcni-{}", std::process::id()));
+    let program = dir.join("libcni");
     let mut go = Command::new("go");
     go.arg("build")
         .arg("-o")

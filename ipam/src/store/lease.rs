@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use kernel::file::{self, FileId};
+use kernel::spare::{Spare, Used};
 use rustix::fs::OFlags;
 use spec::{Attachment, Result};
 
@@ -94,10 +95,22 @@ impl LeaseDir {
         file::set_mtime(&self.fd, seconds, nanoseconds).map_err(io_error)
     }
 
-    /// Creates the lease of an address; `None` if there is one.
-    pub(crate) fn create(&self, ip: IpAddr, key: &Key) -> Result<Option<FileId>> {
-        let made = file::create_whole(&self.fd, &ip.to_string(), 0o600, key.content().as_bytes());
+    /// Creates the lease of an address, from the spare file if there is one; `None` if the address is leased.
+    pub(crate) fn create(&self, ip: IpAddr, key: &Key, spare: Option<Spare<'_>>) -> Result<Option<FileId>> {
+        let (name, content) = (ip.to_string(), key.content());
+        let used = spare.map_or(Ok(Used::None), |spare| spare.place(&self.fd, &name, content.as_bytes()));
+        let made = used.and_then(|used| match used {
+            Used::Placed(id) => Ok(Some(id)),
+            Used::Taken => Ok(None),
+            Used::None => file::create_whole(&self.fd, &name, 0o600, content.as_bytes()),
+        });
         made.map_err(|cause| io_error(cause).context(format!("lease in {}", self.path.display())))
+    }
+
+    /// Removes the lease of an address and keeps its file as the spare, if there is none; fine if somebody else has.
+    pub(crate) fn release(&self, ip: IpAddr, spare: Option<Spare<'_>>) -> Result<()> {
+        let kept = spare.is_some_and(|spare| spare.keep(&self.fd, &ip.to_string()));
+        if kept { Ok(()) } else { self.remove(ip) }
     }
 
     /// What stands under an address; `None` if nothing.

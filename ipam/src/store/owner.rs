@@ -13,12 +13,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use kernel::file::FileId;
+use kernel::spare::{Spare, Used};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha512};
 
 use super::files;
 use super::lease::Key;
 
+/// Name of the directory of owner files in the side directory.
+pub(super) const DIRECTORY: &str = "owners";
 /// No file name of Linux is longer.
 const LONGEST_NAME: usize = 255;
 
@@ -117,9 +120,12 @@ impl Owners {
 
     /// Remembers it, also when that cannot be written. Killed half-way this leaves a torn text, but then also
     /// an index that proves nothing.
-    pub(crate) fn set(&mut self, key: &Key, owner: Owner) -> std::io::Result<()> {
+    pub(crate) fn set(&mut self, key: &Key, owner: Owner, spare: Option<Spare<'_>>) -> std::io::Result<()> {
         let text = owner.to_string();
         self.known.insert(key.clone(), Some(owner));
+        if spare.is_some_and(|spare| is_placed(&spare, key, &text)) {
+            return Ok(());
+        }
         match self.write(key, &text) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => {
                 files::create_private_dir(&self.dir)?;
@@ -135,8 +141,11 @@ impl Owners {
     }
 
     /// Forgets it; fine if there was nothing.
-    pub(crate) fn remove(&mut self, key: &Key) -> std::io::Result<()> {
+    pub(crate) fn remove(&mut self, key: &Key, spare: Option<Spare<'_>>) -> std::io::Result<()> {
         self.known.insert(key.clone(), None);
+        if spare.is_some_and(|spare| spare.keep(spare.dir, &beside_spare(key))) {
+            return Ok(());
+        }
         files::remove(&self.path(key))
     }
 
@@ -159,7 +168,7 @@ impl Owners {
             if before.as_ref() == Some(&owner) {
                 self.known.insert(key, Some(owner));
             } else {
-                outcome = outcome.and(self.set(&key, owner));
+                outcome = outcome.and(self.set(&key, owner, None));
             }
         }
         outcome.and_then(|()| self.remove_others())
@@ -183,6 +192,16 @@ impl Owners {
     fn path(&self, key: &Key) -> PathBuf {
         self.dir.join(file_name(key))
     }
+}
+
+/// Whether the spare file could become the owner file; else it is to be written anew, over whatever is there.
+fn is_placed(spare: &Spare<'_>, key: &Key, text: &str) -> bool {
+    matches!(spare.place(spare.dir, &beside_spare(key), text.as_bytes()), Ok(Used::Placed(_)))
+}
+
+/// The owner file as seen from the side directory, where the spare lies.
+fn beside_spare(key: &Key) -> String {
+    format!("{DIRECTORY}/{}", file_name(key))
 }
 
 /// `<id>:<ifname>`, which is unambiguous as neither holds a colon; `<id>:` for an old lease. What is too long
