@@ -15,10 +15,14 @@ OUT         := target/$(TARGET)/release
 PREFIX  ?= /usr/local
 CNI_DIR ?= /opt/cni/bin
 
+# A plugin lives for a millisecond. Loaded at a fixed address it has no relocations to work off at each start: 5 % of
+# an ADD. What reads its input is safe Rust; whoever wants position-independent programs sets FIXED= to nothing.
+FIXED ?= -C relocation-model=static
 # Without musl, glibc is linked in statically: a plugin must run wherever a runtime copies it.
 ifeq ($(findstring musl,$(TARGET)),)
-export RUSTFLAGS += -C target-feature=+crt-static
+STATIC := -C target-feature=+crt-static
 endif
+export RUSTFLAGS := $(RUSTFLAGS) $(FIXED) $(STATIC)
 
 .PHONY: help build demo test test-packages lint nightly bench install clean
 

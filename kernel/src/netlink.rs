@@ -112,6 +112,13 @@ impl Message {
         self.bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
     }
 
+    /// Adds flags (`NLM_F_*`) to those that the message was made with.
+    pub fn or_flags(mut self, flags: u16) -> Message {
+        let flags = u16_at(&self.bytes, 6).unwrap_or(0) | flags;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self
+    }
+
     /// The finished bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

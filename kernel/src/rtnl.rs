@@ -31,6 +31,12 @@ impl Request {
         self.message.as_bytes()
     }
 
+    /// Asks the kernel to send back what it made of this request, for [`Rtnl::batch_echoed`].
+    #[must_use]
+    pub fn echoed(self) -> Request {
+        Request { message: self.message.or_flags(netlink::ECHO), ..self }
+    }
+
     fn refused(&self, errno: Errno) -> Error {
         Error::new(self.op, self.object.as_str(), errno)
     }
@@ -87,10 +93,28 @@ impl Rtnl {
     /// # Errors
     /// The first request that the kernel refused.
     pub fn batch(&mut self, mut requests: Vec<Request>) -> Result<()> {
-        requests.chunks_mut(MESSAGES_AT_ONCE).try_for_each(|chunk| self.batch_once(chunk))
+        requests.chunks_mut(MESSAGES_AT_ONCE).try_for_each(|chunk| self.batch_once(chunk, |_| {}))
     }
 
-    fn batch_once(&mut self, requests: &mut [Request]) -> Result<()> {
+    /// As [`Rtnl::batch`], for at most 64 requests; `read` gets the payload of what the kernel echoes of those that are
+    /// [`Request::echoed`]. Kernels before 6.2 echo nothing of a new link, so the caller must be able to ask instead.
+    ///
+    /// # Errors
+    /// The first request that the kernel refused; `E2BIG` for too many.
+    pub fn batch_echoed<T>(
+        &mut self,
+        mut requests: Vec<Request>,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>> {
+        if let Some(surplus) = requests.get(MESSAGES_AT_ONCE) {
+            return Err(surplus.refused(Errno::TOOBIG));
+        }
+        let mut echo = None;
+        self.batch_once(&mut requests, |payload| echo = echo.take().or_else(|| read(payload)))?;
+        Ok(echo)
+    }
+
+    fn batch_once(&mut self, requests: &mut [Request], mut echo: impl FnMut(&[u8])) -> Result<()> {
         let mut outcomes: Vec<(u32, Option<Outcome>)> = Vec::with_capacity(requests.len());
         self.out.clear();
         for request in requests.iter_mut() {
@@ -103,7 +127,7 @@ impl Rtnl {
         self.socket.send(&self.out).map_err(|errno| first.refused(errno))?;
         while outcomes.iter().any(|(_, outcome)| outcome.is_none()) {
             let datagram = self.socket.receive().map_err(|errno| first.refused(errno))?;
-            note_outcomes(datagram, &mut outcomes);
+            note_outcomes(datagram, &mut outcomes, &mut echo);
         }
         let judged = requests.iter().zip(outcomes);
         judged
@@ -186,11 +210,14 @@ impl AsFd for Rtnl {
 }
 
 /// Acknowledgements come one to a datagram, in order; but it is the sequence number that counts.
-fn note_outcomes(datagram: &[u8], outcomes: &mut [(u32, Option<Outcome>)]) {
+/// Anything else under one of these numbers is an echo.
+fn note_outcomes(datagram: &[u8], outcomes: &mut [(u32, Option<Outcome>)], echo: &mut impl FnMut(&[u8])) {
     for reply in netlink::replies(datagram) {
         let slot = outcomes.iter_mut().find(|(sequence, _)| *sequence == reply.sequence);
-        if let (Some((_, slot)), Some(outcome)) = (slot, reply.outcome()) {
-            *slot = Some(outcome);
+        match (slot, reply.outcome()) {
+            (Some((_, slot)), Some(outcome)) => *slot = Some(outcome),
+            (Some(_), None) => echo(reply.payload),
+            (None, _) => {}
         }
     }
 }

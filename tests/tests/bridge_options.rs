@@ -20,6 +20,8 @@ tests::conformance! {
         names_and_macs_in_the_result_are_those_of_the_kernel,
         a_second_interface_of_a_container_is_another_attachment,
         nobody_takes_router_advertisements,
+        keys_in_any_case_are_understood,
+        ipv6_alone_is_enough,
     ]
     ours: [
         the_interface_can_stay_down,
@@ -28,6 +30,7 @@ tests::conformance! {
         a_new_bridge_keeps_its_mac,
         the_newest_version_is_spoken,
         dns_of_the_network_comes_before_dns_of_the_ipam,
+        the_override_allows_the_namespace_of_the_host,
     ]
 }
 
@@ -251,4 +254,39 @@ fn a_new_bridge_keeps_its_mac(lab: &Lab) {
     lab.plugin("bridge").del(&c1, &conf::bridge("net")).quiet();
     let link = lab.host().sh("ip -o link show dev br0");
     assert!(link.contains(&mac(&first)), "{link}");
+}
+
+/// containerd sends what a runtime gives with capital letters.
+fn keys_in_any_case_are_understood(lab: &Lab) {
+    let conf =
+        conf::bridge("net").without("isDefaultGateway").with("isdefaultgateway", true).with("MTU", 1400);
+    let conf = conf.with("runtimeConfig", json!({"Mac": "02:00:00:00:00:03"}));
+    let (c1, _) = add(lab, &conf);
+    let link = c1.netns.sh("ip -o link show dev eth0");
+    assert!(link.contains("mtu 1400") && link.contains("02:00:00:00:00:03"), "{link}");
+    assert!(c1.netns.sh("ip route show default").contains("via 10.77.0.1"));
+}
+
+fn ipv6_alone_is_enough(lab: &Lab) {
+    let conf = conf::bridge("net").with_at("ipam.ranges", json!([[{"subnet": "fd77::/64"}]]));
+    let (c1, result) = add(lab, &conf);
+    assert_eq!(answer::ip(&result), "fd77::2");
+    assert!(tests::lab::traffic::ping(&c1.netns, "fd77::1"));
+    assert_eq!(lab.host().sh("cat /proc/sys/net/ipv4/ip_forward").trim(), "0", "no IPv4 here");
+    lab.plugin("bridge").check(&c1, &conf, &result).quiet();
+    lab.plugin("bridge").del(&c1, &conf).quiet();
+}
+
+fn the_override_allows_the_namespace_of_the_host(lab: &Lab) {
+    let conf = conf::bridge("net");
+    let bridge = lab.plugin("bridge");
+    let call = |verb: &str| {
+        let call = bridge.call(verb).id("c1").netns(lab.host()).ifname("eth0").conf(&conf);
+        call.env("CNI_NETNS_OVERRIDE", "true").run()
+    };
+    let result = call("ADD").ok();
+    let link = lab.host().sh("ip -o -4 address show dev eth0");
+    assert!(link.contains(&answer::ip(&result)), "{link}");
+    call("DEL").quiet();
+    lab.state().assert_nothing_attached();
 }

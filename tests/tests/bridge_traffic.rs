@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
-use tests::lab::{Container, Lab, answer, traffic};
+use tests::lab::{Container, Lab, answer, command, traffic};
 
 tests::conformance! {
     both: [
@@ -20,6 +20,7 @@ tests::conformance! {
         a_container_cannot_lie_about_its_mac,
     ]
     ours: [
+        a_new_container_is_heard_at_once_over_ipv6,
         isolated_ports_reach_the_host_and_nobody_else,
     ]
 }
@@ -159,12 +160,20 @@ fn a_hairpin_port_sends_frames_back(lab: &Lab) {
 
 /// A new container takes over the address of an old one, to which the host has spoken a moment ago.
 fn a_new_container_is_heard_at_once(lab: &Lab) {
-    let only_one = json!([[{"subnet": "10.77.0.0/24", "rangeStart": "10.77.0.9", "rangeEnd": "10.77.0.9"}]]);
+    take_over(lab, json!([[{"subnet": "10.77.0.0/24", "rangeStart": "10.77.0.9", "rangeEnd": "10.77.0.9"}]]));
+}
+
+fn a_new_container_is_heard_at_once_over_ipv6(lab: &Lab) {
+    take_over(lab, json!([[{"subnet": "fd77::/64", "rangeStart": "fd77::9", "rangeEnd": "fd77::9"}]]));
+}
+
+fn take_over(lab: &Lab, only_one: Value) {
     let conf = conf::bridge("net").with_at("ipam.ranges", only_one);
     for id in ["c1", "c2", "c3"] {
         let container = lab.container(id);
         let ip = answer::ip(&lab.plugin("bridge").add(&container, &conf).ok());
-        assert!(traffic::ping(lab.host(), &ip), "ping {id}");
+        let answer = lab.host().run(|| command::try_run(&format!("ping -n -c 1 -W 1 {ip}")));
+        assert!(answer.is_ok(), "{id} answers the first ping: {answer:?}");
         lab.plugin("bridge").del(&container, &conf).quiet();
     }
 }

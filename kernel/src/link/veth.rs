@@ -58,6 +58,16 @@ impl Veth<'_> {
         Request::new("set alias of", format!("{} to {alias:?}", self.host_name), message)
     }
 
+    /// Makes the pair and marks it, in one send. Gives the index of the container's end, in its own namespace, where the
+    /// kernel tells it with the answer (since 6.2); else it has to be looked up.
+    ///
+    /// # Errors
+    /// As [`Veth::create`].
+    pub fn create_marked(&self, host: &mut Rtnl, alias: &str) -> Result<Option<u32>> {
+        let requests = vec![self.create().echoed(), self.mark(alias)];
+        host.batch_echoed(requests, |payload| super::parse::link(payload)?.peer_index)
+    }
+
     fn peer(&self, message: Message) -> Message {
         let netns = self.netns.as_fd().as_raw_fd().cast_unsigned();
         message.nest(VETH_INFO_PEER, |m| {

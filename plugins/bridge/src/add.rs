@@ -135,9 +135,9 @@ fn settle(
     ifname: &spec::names::IfName,
 ) -> Result<(Link, Link)> {
     if !plan.container.up {
-        return apply::both_ends(sockets, pair.container.index, &pair.host_name);
+        return apply::both_ends(sockets, pair.container, &pair.host_name);
     }
-    let ends = apply::settle(sockets, pair.container.index, &pair.host_name)?;
+    let ends = apply::settle(sockets, pair.container, &pair.host_name)?;
     if plan.ipam.is_some() {
         apply::announce(sockets, &target(plan, pair, ifname), pair.mac)?;
     }
@@ -145,7 +145,7 @@ fn settle(
 }
 
 fn target<'a>(plan: &Plan, pair: &Pair, name: &'a spec::names::IfName) -> Target<'a> {
-    Target { name, index: pair.container.index, detection: plan.container.detection }
+    Target { name, index: pair.container, detection: plan.container.detection }
 }
 
 fn interfaces(call: &Add, bridge: &Link, (inside, outside): (Link, Link)) -> Vec<Interface> {

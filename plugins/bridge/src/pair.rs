@@ -21,8 +21,8 @@ const NAME_ATTEMPTS: u32 = 10;
 pub(crate) struct Pair {
     /// Name of the host's end.
     pub host_name: String,
-    /// The container's end, in the container's namespace.
-    pub container: Link,
+    /// Index of the container's end in the container's namespace.
+    pub container: u32,
     /// MAC of the container's end.
     pub mac: Mac,
 }
@@ -47,12 +47,20 @@ pub(crate) fn create(
     attachment: &Attachment,
 ) -> Result<Pair> {
     let mac = plan.container.mac.map_or_else(Mac::random, Ok)?;
-    let host_name = create_links(sockets, plan, bridge, label, attachment, mac)?;
+    let (host_name, told) = create_links(sockets, plan, bridge, label, attachment, mac)?;
     sysctl::overwrite_if_present(&format!("net/ipv6/conf/{host_name}/accept_ra"), "0")?;
-    let ifname = attachment.ifname.as_str();
-    let container = link::get(&mut sockets.container, LinkRef::Name(ifname))?
-        .ok_or_else(|| Error::internal(format!("interface {ifname} vanished while it was being made")))?;
+    let container = match told {
+        Some(index) => index,
+        None => look_up(&mut sockets.container, attachment.ifname.as_str())?,
+    };
     Ok(Pair { host_name, container, mac })
+}
+
+fn look_up(container: &mut Rtnl, ifname: &str) -> Result<u32> {
+    let link = link::get(container, LinkRef::Name(ifname))?;
+    let link =
+        link.ok_or_else(|| Error::internal(format!("interface {ifname} vanished while it was being made")))?;
+    Ok(link.index)
 }
 
 /// Port flags and VLANs; nothing is sent for a plain port.
@@ -79,7 +87,7 @@ fn create_links(
     label: &Label,
     attachment: &Attachment,
     mac: Mac,
-) -> Result<String> {
+) -> Result<(String, Option<u32>)> {
     for attempt in 0..NAME_ATTEMPTS {
         let host_name = label.host_ifname(attempt);
         let veth = Veth {
@@ -91,8 +99,8 @@ fn create_links(
             container_mac: mac,
             netns: &sockets.netns,
         };
-        match sockets.host.batch(vec![veth.create(), veth.mark(&label.alias())]) {
-            Ok(()) => return Ok(host_name),
+        match veth.create_marked(&mut sockets.host, &label.alias()) {
+            Ok(told) => return Ok((host_name, told)),
             Err(error) if error.errno() == Errno::EXIST => free_name(sockets, &host_name, label, attachment)?,
             Err(error) if error.errno() == Errno::XFULL => return Err(full(bridge)),
             Err(error) => return Err(error.into()),
