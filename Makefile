@@ -22,7 +22,7 @@ FIXED ?= -C relocation-model=static
 ifeq ($(findstring musl,$(TARGET)),)
 STATIC := -C target-feature=+crt-static
 endif
-export RUSTFLAGS := $(RUSTFLAGS) $(FIXED) $(STATIC)
+BUILD_RELEASE := RUSTFLAGS="$(RUSTFLAGS) $(FIXED) $(STATIC)" $(CARGO) build --release --locked --target $(TARGET)
 
 .PHONY: help build demo test test-packages lint nightly bench install clean
 
@@ -30,7 +30,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## Release binaries: plugins in dist/cni, net-ctl in dist/bin
-	$(CARGO) build --release --locked --target $(TARGET) $(BUILD)
+	$(BUILD_RELEASE) $(BUILD)
 	@mkdir -p dist/cni dist/bin
 	@for b in $(CNI_PLUGINS); do install -m 0755 $(OUT)/$$b dist/cni/.$$b.new && mv dist/cni/.$$b.new dist/cni/$$b; done
 	@for b in $(PROGRAMS); do install -m 0755 $(OUT)/$$b dist/bin/.$$b.new && mv dist/bin/.$$b.new dist/bin/$$b; done
@@ -55,7 +55,7 @@ nightly: build ## The tests in full depth: every system call, many more random c
 	TIDEWATER_NIGHTLY=1 PROPTEST_CASES=2000 sh tests/run.sh
 
 bench: build ## Ours, the reference plugins and the floor, interleaved in one run
-	$(CARGO) build --release --locked --target $(TARGET) -p tests --bins
+	$(BUILD_RELEASE) -p tests --bins
 	$(OUT)/bench --ours dist/cni --out bench-out $(BENCH_ARGS)
 
 install: build ## Copy plugins to CNI_DIR and net-ctl to PREFIX/bin

@@ -21,7 +21,8 @@ fn walk(dir: &Path, text: &mut String) {
     for name in names(dir) {
         let path = dir.join(&name);
         let of_lab = path == Path::new(super::super::HOME) || path == Path::new(super::PINS);
-        if of_lab || OF_RUNTIMES.contains(&name.as_str()) {
+        // A spare file waits to become the next lease: whether there is one is chance.
+        if of_lab || OF_RUNTIMES.contains(&name.as_str()) || name.starts_with("spare-") {
             continue;
         }
         if path.is_dir() && !path.is_symlink() {
