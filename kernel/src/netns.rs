@@ -73,8 +73,9 @@ impl NetNs {
     /// # Errors
     /// The namespace cannot be entered (`EPERM`); `f` did not run then.
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Result<T> {
-        let _back = Back(NetNs::current()?);
+        let here = NetNs::current()?;
         enter(self.as_fd()).tried("enter", "network namespace")?;
+        let _back = Back(here);
         Ok(f())
     }
 

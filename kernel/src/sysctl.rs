@@ -24,21 +24,20 @@ pub fn set(path: &str, value: &str) -> Result<()> {
     write(path, value)
 }
 
-/// As [`set`], but a kernel without this sysctl is fine: one built or booted without IPv6 has none of its settings.
+/// As [`set`], for what is good to have: fine where there is no such sysctl, and where it cannot be written.
 ///
 /// # Errors
-/// The sysctl is there and cannot be read or written.
-pub fn set_if_present(path: &str, value: &str) -> Result<()> {
-    forgive_absent(set(path, value))
+/// The kernel does not take the value.
+pub fn set_if_possible(path: &str, value: &str) -> Result<()> {
+    forgive_unsettable(set(path, value))
 }
 
-/// Gives the sysctl this value without looking first, for one that was just born with another. A kernel without it is
-/// fine, as in [`set_if_present`].
+/// As [`set_if_possible`], without looking first: for what was just born with another value.
 ///
 /// # Errors
-/// The sysctl is there and cannot be written.
-pub fn overwrite_if_present(path: &str, value: &str) -> Result<()> {
-    forgive_absent(write(path, value))
+/// The kernel does not take the value.
+pub fn overwrite_if_possible(path: &str, value: &str) -> Result<()> {
+    forgive_unsettable(write(path, value))
 }
 
 /// The text of a file under `/proc/sys`, by one read: these files give all they have at once.
@@ -55,10 +54,11 @@ fn write(path: &str, value: &str) -> Result<()> {
     written.map(drop).tried("set sysctl", format_args!("{path} to {value}"))
 }
 
-/// Forgives ENOENT: a kernel built or booted without IPv6 has none of its settings.
-fn forgive_absent(outcome: Result<()>) -> Result<()> {
+/// Forgives ENOENT: a kernel built or booted without IPv6 has none of its settings. Forgives EROFS and EACCES: whoever runs
+/// the runtime in a container of its own may have mounted `/proc/sys` read-only.
+fn forgive_unsettable(outcome: Result<()>) -> Result<()> {
     match outcome {
-        Err(error) if error.errno == Errno::NOENT => Ok(()),
+        Err(error) if [Errno::NOENT, Errno::ROFS, Errno::ACCESS].contains(&error.errno) => Ok(()),
         other => other,
     }
 }

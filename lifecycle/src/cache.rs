@@ -92,6 +92,22 @@ impl Cache {
     /// # Errors
     /// The directory is there and cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>> {
+        Ok(self.paths()?.iter().filter_map(|path| whole(path)).collect())
+    }
+
+    /// The entries of one container's interface, on whatever network.
+    pub(crate) fn entries_of(&self, attachment: &Attachment) -> Result<Vec<Entry>> {
+        let Attachment { container, ifname } = attachment;
+        // The names of files say who it cannot be: among thousands hardly any has to be read.
+        let ending = format!("-{container}-{ifname}");
+        let mut paths = self.paths()?;
+        paths.retain(|path| path.to_string_lossy().ends_with(&ending));
+        let mut entries: Vec<_> = paths.iter().filter_map(|path| whole(path)).collect();
+        entries.retain(|entry| entry.endpoint.attachment == *attachment);
+        Ok(entries)
+    }
+
+    fn paths(&self) -> Result<Vec<PathBuf>> {
         let files = match std::fs::read_dir(self.results()) {
             Ok(files) => files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -99,7 +115,7 @@ impl Cache {
         };
         let mut paths: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).collect();
         paths.sort();
-        Ok(paths.iter().filter_map(|path| whole(path)).collect())
+        Ok(paths)
     }
 
     /// Makes the directories: whoever cannot remember an attachment had better not begin it.

@@ -4,11 +4,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use spec::list::Extra;
-use spec::{Error as Reported, NetworkList, Success, ValidAttachment, Version, delegate};
+use spec::{Code, Error as Reported, NetworkList, PluginType, Success, ValidAttachment, Version, delegate};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::verb::Verb;
+
+/// An ADD that did not get to the end of its chain.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) error: Error,
+    /// How many plugins were started, from the first on; the last of them is the one that failed.
+    pub(crate) started: usize,
+}
 
 /// The plugins of one network and where their binaries are looked for.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +29,29 @@ impl Chain<'_> {
     /// Forward; each plugin gets the result of the one before. Stops at the first error.
     ///
     /// All binaries are found before the first of them runs: a missing one leaves nothing behind.
-    pub(crate) fn add(self, endpoint: &Endpoint) -> Result<Value> {
-        let binaries: Vec<_> =
-            self.forward().map(|index| self.find(index, Verb::Add)).collect::<Result<_>>()?;
+    pub(crate) fn add(self, endpoint: &Endpoint) -> std::result::Result<Value, Stopped> {
+        let binaries = self.forward().map(|index| self.find(index, Verb::Add)).collect::<Result<Vec<_>>>();
+        let binaries = binaries.map_err(|error| Stopped { error, started: 0 })?;
         let mut result = None;
         for (index, binary) in binaries.iter().enumerate() {
-            let extra = told(endpoint, result.as_ref());
-            let answer = self.execute(binary, index, Verb::Add, Some(endpoint), &extra)?;
-            let read = result_in(&answer, self.network.version);
-            result = Some(read.map_err(|error| self.plugin_error(index, Verb::Add, error))?);
+            let added = self.add_one(index, binary, endpoint, result.as_ref());
+            result = Some(added.map_err(|error| Stopped { error, started: index + 1 })?);
         }
         Ok(result.unwrap_or_default())
+    }
+
+    fn add_one(
+        self,
+        index: usize,
+        binary: &Path,
+        endpoint: &Endpoint,
+        previous: Option<&Value>,
+    ) -> Result<Value> {
+        let extra = told(endpoint, previous);
+        let answer = self
+            .execute(binary, index, Verb::Add, Some(endpoint), &extra)
+            .map_err(|error| if index == 0 { refusal(error, binary) } else { error })?;
+        result_in(&answer, self.network.version).map_err(|error| self.plugin_error(index, Verb::Add, error))
     }
 
     /// Forward; each plugin gets the final result. Stops at the first error.
@@ -40,11 +60,16 @@ impl Chain<'_> {
         self.forward().try_for_each(check)
     }
 
-    /// Backward; each plugin gets the final result. Stops at the first error: what was made earlier in the chain
-    /// carries what was made later.
+    /// Backward; each plugin gets the final result. All of them, and every error is told, the first one leading:
+    /// libcni stops at the first, which leaves behind what the plugins before it have made and could remove.
     pub(crate) fn del(self, endpoint: &Endpoint, result: Option<&Value>) -> Result<()> {
-        let del = |index| self.run(index, Verb::Del, Some(endpoint), &told(endpoint, result)).map(drop);
-        self.forward().rev().try_for_each(del)
+        self.del_first(self.network.plugins.len(), endpoint, result)
+    }
+
+    /// The same for the first `started` plugins alone: those behind them have made nothing.
+    pub(crate) fn del_first(self, started: usize, endpoint: &Endpoint, result: Option<&Value>) -> Result<()> {
+        let del = |index| self.run(index, Verb::Del, Some(endpoint), &told(endpoint, result)).err();
+        Error::joined(self.forward().take(started).rev().filter_map(del))
     }
 
     /// Forward, all of them; gives every error.
@@ -56,6 +81,26 @@ impl Chain<'_> {
     /// Forward; stops at the first error, whose code tells how bad it is.
     pub(crate) fn status(self) -> Result<()> {
         self.forward().try_for_each(|index| self.run(index, Verb::Status, None, &Extra::default()).map(drop))
+    }
+
+    /// Whether all binaries are there, those of IPAM included, as far as the configuration names them.
+    pub(crate) fn installed(self) -> Result<()> {
+        self.forward().try_for_each(|index| {
+            self.find(index, Verb::Status)?;
+            self.find_ipam(index)
+        })
+    }
+
+    fn find_ipam(self, index: usize) -> Result<()> {
+        let ipam = self.network.plugins[index].object().get("ipam");
+        let named = ipam.and_then(|ipam| ipam.get("type")).and_then(Value::as_str);
+        // A type that cannot be a file name is for the plugin to complain about.
+        let Some(Ok(plugin)) = named.map(str::parse::<PluginType>) else { return Ok(()) };
+        delegate::find(&plugin, self.path).map(drop).map_err(|error| Error::MissingPlugin {
+            plugin: format!("type={:?}, ipam of {}", plugin.as_str(), self.description(index)),
+            verb: Verb::Status,
+            error,
+        })
     }
 
     fn forward(self) -> std::ops::Range<usize> {
@@ -105,6 +150,21 @@ impl Chain<'_> {
             None | Some("") => format!("type={:?}", plugin.plugin.as_str()),
             Some(name) => format!("type={:?} name={name:?}", plugin.plugin.as_str()),
         }
+    }
+}
+
+/// Whether the first plugin of a chain came as far as to make something: not when it found fault with what it was
+/// told, nor when it could not be started.
+fn refusal(error: Error, binary: &Path) -> Error {
+    let never_ran = format!("netplugin failed with no error message: execute {} ", binary.display());
+    match error {
+        Error::Plugin { plugin, error, .. }
+            if matches!(error.code, Code::InvalidEnvironment | Code::Decoding | Code::InvalidConfig)
+                || error.msg.starts_with(&never_ran) =>
+        {
+            Error::Refused { plugin, error }
+        }
+        other => other,
     }
 }
 

@@ -22,6 +22,21 @@ pub enum Error {
         /// What it answered.
         error: spec::Error,
     },
+    /// The first plugin of the chain found fault with its configuration or environment on ADD, or could not be
+    /// started: nothing was made.
+    Refused {
+        /// Type, and name if it has one.
+        plugin: String,
+        /// What it answered.
+        error: spec::Error,
+    },
+    /// Several plugins of the chain went wrong, each by itself.
+    Several {
+        /// The one that leads: the first in time.
+        first: Box<Error>,
+        /// The others, in order.
+        rest: Vec<Error>,
+    },
     /// A plugin's binary is in none of the plugin directories.
     MissingPlugin {
         /// Type, and name if it has one.
@@ -33,7 +48,8 @@ pub enum Error {
     },
     /// The network's configuration does not allow the operation.
     Unsupported(spec::Error),
-    /// The cache says that this attachment exists: it has to be deleted before it is added again.
+    /// The cache says that this container has this interface, on this network: it has to be deleted before it is
+    /// added again, or another network needs another interface.
     AlreadyAttached(NetworkName, Attachment),
     /// Another operation held the lock for the whole waiting time.
     Busy {
@@ -64,14 +80,23 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// Nothing wrong; the one error; or all of them as one.
+    pub(crate) fn joined(errors: impl Iterator<Item = Error>) -> Result<()> {
+        let mut errors = errors;
+        let Some(first) = errors.next() else { return Ok(()) };
+        let rest: Vec<_> = errors.collect();
+        Err(if rest.is_empty() { first } else { Self::Several { first: Box::new(first), rest } })
+    }
+
     /// The plugin's own error, where a plugin's error is the reason.
     #[must_use]
     pub fn reported(&self) -> Option<&spec::Error> {
         match self {
-            Self::Plugin { error, .. } | Self::MissingPlugin { error, .. } | Self::Unsupported(error) => {
-                Some(error)
-            }
-            Self::Cleanup { first, .. } => first.reported(),
+            Self::Plugin { error, .. }
+            | Self::Refused { error, .. }
+            | Self::MissingPlugin { error, .. }
+            | Self::Unsupported(error) => Some(error),
+            Self::Cleanup { first, .. } | Self::Several { first, .. } => first.reported(),
             Self::AlreadyAttached(..) | Self::Busy { .. } | Self::File { .. } => None,
         }
     }
@@ -82,6 +107,11 @@ impl fmt::Display for Error {
         match self {
             Self::Plugin { plugin, verb, error } | Self::MissingPlugin { plugin, verb, error } => {
                 write!(out, "plugin {plugin} failed ({verb}): {error}")
+            }
+            Self::Refused { plugin, error } => write!(out, "plugin {plugin} failed ({}): {error}", Verb::Add),
+            Self::Several { first, rest } => {
+                write!(out, "{first}")?;
+                rest.iter().try_for_each(|error| write!(out, "; {error}"))
             }
             Self::Unsupported(error) => write!(out, "{error}"),
             Self::AlreadyAttached(network, Attachment { container, ifname }) => {

@@ -13,6 +13,8 @@ use crate::runtime::Runtime;
 pub struct Collected {
     /// Remembered attachments that were deleted.
     pub deleted: Vec<Attachment>,
+    /// Whether the plugins were sent the verb GC.
+    pub asked: bool,
     /// What went wrong; the rest was done all the same.
     pub errors: Vec<Error>,
 }
@@ -48,7 +50,31 @@ impl Runtime {
         &self,
         network: &NetworkList,
         valid: &[Attachment],
+        lives: impl FnMut(&Entry) -> bool,
+    ) -> Result<Collected> {
+        self.gc_where(network, valid, lives, true)
+    }
+
+    /// The same for a caller who may not be the only one to attach: where nothing of the network is remembered the
+    /// plugins are not asked, for an empty list would have them remove what all others have.
+    ///
+    /// # Errors
+    /// As [`gc`](Self::gc).
+    pub fn gc_remembered(
+        &self,
+        network: &NetworkList,
+        valid: &[Attachment],
+        lives: impl FnMut(&Entry) -> bool,
+    ) -> Result<Collected> {
+        self.gc_where(network, valid, lives, false)
+    }
+
+    fn gc_where(
+        &self,
+        network: &NetworkList,
+        valid: &[Attachment],
         mut lives: impl FnMut(&Entry) -> bool,
+        unremembered: bool,
     ) -> Result<Collected> {
         let mut collected = Collected::default();
         if network.disable_gc {
@@ -57,13 +83,15 @@ impl Runtime {
         let _lock = self.locks.whole_network(&network.name)?;
         let (living, stale): (Vec<_>, Vec<_>) =
             self.attachments(&network.name)?.into_iter().partition(|entry| lives(entry));
+        let known = !living.is_empty() || !stale.is_empty() || unremembered;
         for entry in stale {
             match self.collect(network, &entry) {
                 Ok(()) => collected.deleted.push(entry.endpoint.attachment),
                 Err(error) => collected.errors.push(error),
             }
         }
-        if network.version >= Version::V1_1_0 {
+        if network.version >= Version::V1_1_0 && known {
+            collected.asked = true;
             let living = living.iter().map(|entry| &entry.endpoint.attachment);
             let valid: BTreeSet<_> = living.chain(valid).map(on_the_wire).collect();
             collected.errors.extend(self.chain(network).gc(&Vec::from_iter(valid)));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use spec::{Attachment, Error as Reported, NetworkList, Success, Version};
 
 use crate::cache::{Cache, Entry, Remembered};
-use crate::chain::Chain;
+use crate::chain::{Chain, Stopped};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::lock::{Locks, PATIENCE};
@@ -47,15 +47,17 @@ impl Runtime {
     /// ADD. After an error the caller has to [`del`](Self::del); [`attach`](Self::attach) does both.
     ///
     /// # Errors
-    /// `AlreadyAttached`, and nothing was tried; else the first plugin's error, or that of the cache.
+    /// `AlreadyAttached`, on this network or another one, and nothing was tried; else the first plugin's error, or
+    /// that of the cache.
     pub fn add(&self, network: &NetworkList, endpoint: &Endpoint) -> Result<Success> {
         let _locks =
             (self.locks.in_network(&network.name)?, self.locks.container(&endpoint.attachment.container)?);
         self.refuse_second(network, &endpoint.attachment)?;
-        self.add_locked(network, endpoint)
+        self.add_locked(network, endpoint).map_err(|stopped| stopped.error)
     }
 
-    /// ADD, and DEL if that went wrong: attached, or nothing is left.
+    /// ADD, and DEL if that went wrong: attached, or nothing is left. DEL goes to the plugin that failed and to
+    /// those before it, in reverse; those after it have not been started.
     ///
     /// # Errors
     /// As [`add`](Self::add); `Cleanup` with both errors if the DEL went wrong too.
@@ -64,14 +66,7 @@ impl Runtime {
             (self.locks.in_network(&network.name)?, self.locks.container(&endpoint.attachment.container)?);
         // Before anything is tried: cleaning up after a second ADD would take the first one's interface away.
         self.refuse_second(network, &endpoint.attachment)?;
-        self.add_locked(network, endpoint).map_err(|first| match first {
-            // No plugin has run.
-            Error::MissingPlugin { .. } => first,
-            first => match self.del_locked(network, endpoint) {
-                Ok(()) => first,
-                Err(cleanup) => Error::Cleanup { first: Box::new(first), cleanup: Box::new(cleanup) },
-            },
-        })
+        self.add_locked(network, endpoint).map_err(|stopped| self.roll_back(network, endpoint, stopped))
     }
 
     /// CHECK; success without asking anybody if the configuration says `disableCheck`.
@@ -98,19 +93,23 @@ impl Runtime {
 
     /// DEL; fine if the attachment is gone already. What is remembered is forgotten only after full success.
     ///
+    /// Unlike in libcni, a plugin that fails does not keep those before it in the chain from their DEL: less is left
+    /// behind, and it may all be repeated.
+    ///
     /// # Errors
-    /// The first plugin's error; it may be tried again.
+    /// The plugin's error, or `Several`, the first one leading; it may be tried again.
     pub fn del(&self, network: &NetworkList, endpoint: &Endpoint) -> Result<()> {
         let _locks =
             (self.locks.in_network(&network.name)?, self.locks.container(&endpoint.attachment.container)?);
         self.del_locked(network, endpoint)
     }
 
-    /// STATUS; success for networks below 1.1.0, which cannot be asked.
+    /// STATUS, once all binaries are found, those of IPAM included; networks below 1.1.0 cannot be asked for more.
     ///
     /// # Errors
-    /// The first plugin's error, with code 50 or 51 if it is not ready.
+    /// `MissingPlugin`; the first plugin's error, with code 50 or 51 if it is not ready.
     pub fn status(&self, network: &NetworkList) -> Result<()> {
+        self.chain(network).installed()?;
         if network.version < Version::V1_1_0 { Ok(()) } else { self.chain(network).status() }
     }
 
@@ -125,20 +124,43 @@ impl Runtime {
         self.cache.remove(&network.name, &endpoint.attachment)
     }
 
-    fn add_locked(&self, network: &NetworkList, endpoint: &Endpoint) -> Result<Success> {
+    fn add_locked(
+        &self,
+        network: &NetworkList,
+        endpoint: &Endpoint,
+    ) -> std::result::Result<Success, Stopped> {
         let result = self.chain(network).add(endpoint)?;
+        self.remember(network, endpoint, result)
+            .map_err(|error| Stopped { error, started: network.plugins.len() })
+    }
+
+    fn remember(&self, network: &NetworkList, endpoint: &Endpoint, result: Value) -> Result<Success> {
         let success = Success::from_value(&result, network.version).map_err(Error::Unsupported)?;
         let (network, config) = (network.name.clone(), network.bytes.clone());
         self.cache.write(&Entry { network, endpoint: endpoint.clone(), config, result })?;
         Ok(success)
     }
 
+    /// DEL after an ADD that went wrong; gives what is to be reported.
+    fn roll_back(&self, network: &NetworkList, endpoint: &Endpoint, stopped: Stopped) -> Error {
+        let Stopped { error: first, started } = stopped;
+        match (self.chain(network).del_first(started, endpoint, None), &first) {
+            // Nothing was made; who finds fault with an ADD does so with a DEL.
+            (Ok(()), _) | (Err(_), Error::Refused { .. }) => first,
+            (Err(cleanup), _) => Error::Cleanup { first: Box::new(first), cleanup: Box::new(cleanup) },
+        }
+    }
+
     fn refuse_second(&self, network: &NetworkList, attachment: &Attachment) -> Result<()> {
         self.cache.prepare()?;
-        match self.cache.read(&network.name, attachment)? {
-            Remembered::Nothing => Ok(()),
-            _ => Err(Error::AlreadyAttached(network.name.clone(), attachment.clone())),
-        }
+        let taken_by = match self.cache.read(&network.name, attachment)? {
+            // An interface of a container is on one network.
+            Remembered::Nothing => {
+                self.cache.entries_of(attachment)?.into_iter().next().map(|entry| entry.network)
+            }
+            _ => Some(network.name.clone()),
+        };
+        taken_by.map_or(Ok(()), |network| Err(Error::AlreadyAttached(network, attachment.clone())))
     }
 
     /// A cache file that cannot be used is dropped: DEL is to go on without it.

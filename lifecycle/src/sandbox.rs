@@ -38,8 +38,10 @@ pub struct Sandbox {
 pub enum State {
     /// A network namespace, by its inode as in `net:[4026532000]`.
     Namespace(u64),
-    /// Something else: a creation that was killed half way leaves an empty file.
+    /// Nothing, or the empty file that a creation leaves which was killed half way.
     Leftover,
+    /// Something that no creation can have left: a file that holds something, a directory.
+    Foreign,
     /// Only root can tell.
     Unreadable,
 }
@@ -125,7 +127,10 @@ pub fn state_of(path: &Path) -> State {
         Err(error) if io::Error::from(error.errno()).kind() == io::ErrorKind::PermissionDenied => {
             State::Unreadable
         }
-        Err(_) => State::Leftover,
+        Err(_) => match std::fs::symlink_metadata(path) {
+            Ok(file) if !is_empty(&file) => State::Foreign,
+            _ => State::Leftover,
+        },
     }
 }
 

@@ -117,11 +117,11 @@ fn a_failed_add_says_which_plugin_and_remembers_nothing() {
 }
 
 #[test]
-fn attach_deletes_what_a_failed_add_has_made() {
-    let lab = Lab::with(&["one", "two"]);
+fn attach_deletes_what_a_failed_add_has_made_and_leaves_those_alone_that_were_not_started() {
+    let lab = Lab::with(&["one", "two", "three"]);
     lab.answers("one", "ADD", &result("1.0.0", "10.1.0.2/24"));
     lab.fails("two", "ADD", 7, "no");
-    let network = front("1.0.0", &["one", "two"]);
+    let network = front("1.0.0", &["one", "two", "three"]);
     let error = lab.runtime.attach(&network, &endpoint("web")).unwrap_err();
     assert_eq!(error.to_string(), r#"plugin type="two" failed (add): no"#);
     assert_eq!(lab.call_names(), ["ADD one", "ADD two", "DEL two", "DEL one"]);
@@ -144,6 +144,92 @@ fn a_second_attach_is_refused_and_does_not_harm_the_first() {
     assert_eq!(error.to_string(), "container web is attached to network front as eth0 already");
     assert_eq!(lab.call_names(), ["ADD one"]);
     assert_eq!(lab.runtime.cache().entries().unwrap().len(), 1);
+}
+
+#[test]
+fn a_container_has_an_interface_on_one_network_only() {
+    let lab = Lab::with(&["one"]);
+    lab.answers("one", "ADD", &result("1.0.0", "10.1.0.2/24"));
+    lab.runtime.attach(&front("1.0.0", &["one"]), &endpoint("web")).unwrap();
+    let back = list(&json!({"cniVersion": "1.0.0", "name": "back", "plugins": [{"type": "one"}]}));
+    for error in [
+        lab.runtime.attach(&back, &endpoint("web")).unwrap_err(),
+        lab.runtime.add(&back, &endpoint("web")).unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), "container web is attached to network front as eth0 already");
+    }
+    assert_eq!(lab.call_names(), ["ADD one"]);
+    // Its file's name ends alike.
+    lab.runtime.attach(&back, &endpoint("b-web")).unwrap();
+    let mut second = endpoint("web");
+    second.attachment = attachment("web", "eth1");
+    lab.runtime.attach(&back, &second).unwrap();
+    lab.runtime
+        .attach(
+            &list(&json!({"cniVersion": "1.0.0", "name": "x", "plugins": [{"type": "one"}]})),
+            &endpoint("b"),
+        )
+        .unwrap();
+}
+
+#[test]
+fn del_goes_on_after_a_plugin_that_fails_and_tells_all_errors() {
+    let lab = Lab::with(&["one", "two", "three"]);
+    let network = front("1.0.0", &["one", "two", "three"]);
+    for plugin in ["one", "two", "three"] {
+        lab.answers(plugin, "ADD", &result("1.0.0", "10.1.0.2/24"));
+    }
+    lab.runtime.attach(&network, &endpoint("web")).unwrap();
+    lab.calls();
+    lab.fails("three", "DEL", 11, "later");
+    lab.fails("one", "DEL", 999, "busy");
+    let error = lab.runtime.del(&network, &endpoint("web")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"plugin type="three" failed (delete): later; plugin type="one" failed (delete): busy"#
+    );
+    assert_eq!(error.reported().unwrap().code.number(), 11);
+    assert_eq!(lab.call_names(), ["DEL three", "DEL two", "DEL one"]);
+    assert_eq!(lab.runtime.cache().entries().unwrap().len(), 1);
+    fs::remove_file(lab.path("two")).unwrap();
+    lab.works_again("three", "DEL");
+    lab.works_again("one", "DEL");
+    let error = lab.runtime.del(&network, &endpoint("web")).unwrap_err();
+    assert!(matches!(error, Error::MissingPlugin { verb: Verb::Del, .. }), "{error}");
+    assert_eq!(lab.call_names(), ["DEL three", "DEL one"]);
+}
+
+#[test]
+fn clean_up_after_a_failed_add_goes_on_after_a_plugin_that_fails() {
+    let lab = Lab::with(&["one", "two"]);
+    lab.answers("one", "ADD", &result("1.0.0", "10.1.0.2/24"));
+    lab.fails("two", "ADD", 7, "no");
+    lab.fails("two", "DEL", 7, "no");
+    let error = lab.runtime.attach(&front("1.0.0", &["one", "two"]), &endpoint("web")).unwrap_err();
+    assert!(matches!(error, Error::Cleanup { .. }), "{error}");
+    assert_eq!(lab.call_names(), ["ADD one", "ADD two", "DEL two", "DEL one"]);
+}
+
+#[test]
+fn a_first_plugin_that_refuses_its_configuration_has_made_nothing_to_speak_of() {
+    let lab = Lab::with(&["one", "two"]);
+    lab.fails("one", "DEL", 999, "busy");
+    let attach = || lab.runtime.attach(&front("1.0.0", &["one", "two"]), &endpoint("web")).unwrap_err();
+    for code in [4, 6, 7] {
+        lab.fails("one", "ADD", code, "no subnet");
+        let error = attach();
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
+        assert_eq!(error.to_string(), r#"plugin type="one" failed (add): no subnet"#);
+        assert_eq!(lab.call_names(), ["ADD one", "DEL one"]);
+    }
+    // Here it ran to its end, and what it says is no result.
+    lab.works_again("one", "ADD");
+    let error = attach();
+    assert!(matches!(error, Error::Cleanup { .. }), "{error}");
+    lab.calls();
+    fs::write(lab.path("one"), "no program").unwrap();
+    let error = attach();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
 }
 
 #[test]
@@ -207,6 +293,8 @@ fn status_keeps_the_first_code() {
     assert_eq!(error.reported().unwrap().code.number(), 50);
     assert_eq!(lab.call_names(), ["STATUS one", "STATUS two", "STATUS one"]);
     lab.runtime.status(&front("1.0.0", &["one"])).unwrap();
+    let missing = lab.runtime.status(&front("1.0.0", &["one", "ghost"])).unwrap_err();
+    assert!(matches!(missing, Error::MissingPlugin { .. }), "{missing}");
     assert_eq!(lab.call_names(), Vec::<String>::new());
 }
 

@@ -131,3 +131,17 @@ fn gc_waits_for_an_add_and_an_add_for_gc() {
     });
     assert_eq!(lab.runtime.gc(&network, &[]).unwrap().deleted, [attachment("web", "eth0")]);
 }
+
+#[test]
+fn a_network_of_which_nothing_is_remembered_is_left_to_those_who_remember() {
+    let lab = Lab::with(&["one"]);
+    let network = front("1.1.0", &["one"]);
+    let collected = lab.runtime.gc_remembered(&network, &[], |_| true).unwrap();
+    assert_eq!((collected.asked, lab.call_names().len()), (false, 0));
+    lab.answers("one", "ADD", &result("1.0.0", "10.1.0.2/24"));
+    lab.runtime.add(&network, &endpoint("web")).unwrap();
+    lab.calls();
+    assert!(lab.runtime.gc_remembered(&network, &[], |_| false).unwrap().asked);
+    assert_eq!(lab.call_names(), ["DEL one", "GC one"]);
+    assert!(lab.runtime.gc(&network, &[]).unwrap().asked);
+}

@@ -14,7 +14,7 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  it was tried and did not work
-  2  the command line or a configuration file is wrong; nothing was tried
+  2  the command line or a configuration is wrong, also in a plugin's eyes; nothing was made
   3  not found: the namespace, network, plugin or attachment
   4  not permitted: needs root, or a user namespace of its own
   5  check: the attachment is not as it was made
@@ -52,6 +52,8 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     what: String,
+    /// Whether `what` is a finding, rather than what was tried.
+    finding: bool,
     cause: String,
     next: String,
     /// What was done all the same.
@@ -61,7 +63,13 @@ pub(crate) struct Failure {
 impl Failure {
     /// `what` was tried and did not work because of `cause`.
     pub(crate) fn new(exit: Exit, what: impl Into<String>, cause: impl Display) -> Self {
-        Self { exit, what: what.into(), cause: cause.to_string(), next: String::new(), done: None }
+        let (what, cause) = (what.into(), cause.to_string());
+        Self { exit, what, finding: false, cause, next: String::new(), done: None }
+    }
+
+    /// The same, with the outcome of a question in place of what was tried: `network front is not ready`.
+    pub(crate) fn finding(self, finding: impl Into<String>) -> Self {
+        Self { what: finding.into(), finding: true, ..self }
     }
 
     /// The kernel's or a file's answer; the exit code follows from it.
@@ -74,11 +82,7 @@ impl Failure {
         };
         let failure = Self::new(exit, what, cause);
         // With all privileges over networks it is the place that is somebody else's: the caller knows the option.
-        if exit == Exit::NotPermitted && !privileges::suffice() {
-            failure.next(privileges::ADVICE)
-        } else {
-            failure
-        }
+        if exit == Exit::NotPermitted { failure.next(privileges::advice()) } else { failure }
     }
 
     /// Says what to do next, unless something better was said already.
@@ -103,10 +107,11 @@ impl Failure {
             done.print(false);
         }
         let mut err = io::stderr();
-        say(&mut err, &format!("net-ctl: could not {}", self.what));
+        let could_not = if self.finding { "" } else { "could not " };
+        say(&mut err, &format!("net-ctl: {could_not}{}", self.what));
         say(&mut err, &format!("  cause: {}", self.cause.replace('\n', "\n         ")));
         if !self.next.is_empty() {
-            say(&mut err, &format!("  try:   {}", self.next));
+            say(&mut err, &format!("  try:   {}", self.next.replace('\n', "\n         ")));
         }
     }
 

@@ -17,12 +17,14 @@ use spec::{Attachment, NameError, NetworkName};
 
 use crate::answer::Answer;
 use crate::failure::Failure;
+use crate::places::Given;
 
 /// What can be done with a network.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Add(add::Add),
     Check(check::Check),
+    #[command(visible_aliases = ["delete", "rm"])]
     Del(del::Del),
     Gc(gc::Gc),
     Status(status::Status),
@@ -59,16 +61,16 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The command for the same attachment: `net-ctl network del front web`, with the interface where it is not the usual.
+/// The command for the same attachment: `net-ctl network del front web`, with the interface where it is not the
+/// usual, and the places that were given.
 pub(crate) fn command(
     verb: &str,
     network: &NetworkName,
     Attachment { container, ifname }: &Attachment,
+    places: &Given,
 ) -> String {
-    match ifname.as_str() {
-        "eth0" => format!("net-ctl network {verb} {network} {container}"),
-        other => format!("net-ctl network {verb} {network} {container} --ifname {other}"),
-    }
+    let unusual = Given::default().with("--ifname", Some(ifname.as_str()).filter(|ifname| *ifname != "eth0"));
+    format!("net-ctl network {verb} {network} {container}{unusual}{places}")
 }
 
 /// The name of a network, as the specification allows it.

@@ -19,6 +19,7 @@ pub(crate) enum Command {
     Create(create::Create),
     List(list::List),
     Exec(exec::Exec),
+    #[command(visible_aliases = ["del", "rm"])]
     Delete(delete::Delete),
 }
 
@@ -48,6 +49,7 @@ impl From<&Sandbox> for Document {
         let (state, inode) = match sandbox.state {
             State::Namespace(inode) => ("namespace", Some(inode)),
             State::Leftover => ("leftover", None),
+            State::Foreign => ("foreign", None),
             State::Unreadable => ("unreadable", None),
         };
         Self { name: sandbox.name.clone(), path: sandbox.path.display().to_string(), state, inode }

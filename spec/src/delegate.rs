@@ -20,10 +20,11 @@ use crate::version::Version;
 /// The executable of a plugin: the first regular file of that name in the directories, links followed.
 ///
 /// # Errors
-/// libcni's `no paths provided` and `failed to find plugin "X" in path [a b]`.
+/// Code 4 without any directory; libcni's `failed to find plugin "X" in path [a b]`.
 pub fn find(plugin: &PluginType, path: &[PathBuf]) -> Result<PathBuf> {
     if path.is_empty() {
-        return Err(Error::internal(format!("find plugin {:?}: no paths provided", plugin.as_str())));
+        let missing = "required env variables [CNI_PATH] missing";
+        return Err(Error::invalid_environment(format!("find plugin {:?}: {missing}", plugin.as_str())));
     }
     let candidates = path.iter().map(|directory| directory.join(plugin.as_str()));
     candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| {
@@ -166,7 +167,8 @@ mod tests {
         let error = find(&"ipam".parse().unwrap(), &path).unwrap_err();
         assert_eq!(error.msg, "failed to find plugin \"ipam\" in path [/nonexistent/a /nonexistent/b]");
         let error = find(&"ipam".parse().unwrap(), &[]).unwrap_err();
-        assert_eq!(error.msg, "find plugin \"ipam\": no paths provided");
+        assert_eq!(error.msg, "find plugin \"ipam\": required env variables [CNI_PATH] missing");
+        assert_eq!(error.code, Code::InvalidEnvironment);
     }
 
     #[test]

@@ -135,6 +135,8 @@ fn check_interface_name(name: &str) -> Result<(), &'static str> {
         _ if name.contains(|c: char| matches!(c, '/' | ':' | '\0') || c.is_whitespace()) => {
             Err("interface name contains / or : or whitespace characters")
         }
+        // The kernel takes `%d` for a place to put a number, and would make an interface of another name.
+        _ if name.contains('%') => Err("interface name contains %"),
         _ => Ok(()),
     }
 }

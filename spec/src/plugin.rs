@@ -131,7 +131,7 @@ fn call<P: Plugin>(environment: Environment, config: Config) -> Result<Vec<u8>> 
     let version = config.version;
     match target {
         Target::Add(attachment, netns) => {
-            return P::add(&Add { attachment, netns, caller, config })?.to_json(version);
+            return add::<P>(&Add { attachment, netns, caller, config }, version);
         }
         Target::Check(attachment, netns) => P::check(&Check { attachment, netns, caller, config })?,
         Target::Del(attachment, netns) => P::del(&Del { attachment, netns, caller, config })?,
@@ -140,6 +140,15 @@ fn call<P: Plugin>(environment: Environment, config: Config) -> Result<Vec<u8>> 
         Target::Version => {}
     }
     Ok(Vec::new())
+}
+
+/// A result that the caller's version cannot express was made for nothing, so it is taken back.
+fn add<P: Plugin>(call: &Add, version: Version) -> Result<Vec<u8>> {
+    let result = P::add(call)?;
+    result.to_json(version).map_err(|error| match P::del(&call.to_del()) {
+        Ok(()) => error,
+        Err(left) => error.with_details(format!("and what was made could not be removed: {left}")),
+    })
 }
 
 /// Reads all of stdin, up to a limit.

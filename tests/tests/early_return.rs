@@ -18,7 +18,7 @@ tests::conformance! {
         a_caller_that_waits_for_the_pipes_returns_promptly,
         killing_the_callers_process_group_undoes_nothing,
         killing_the_callers_cgroup_undoes_nothing,
-        many_deletions_leave_no_pile_of_helpers,
+        many_deletions_leave_no_pile_of_processes,
         many_lives_at_once_leave_nothing,
     ]
     ours: []
@@ -125,7 +125,7 @@ fn own_cgroup(lab: &Lab) -> Option<PathBuf> {
     usable.then_some(group)
 }
 
-fn many_deletions_leave_no_pile_of_helpers(lab: &Lab) {
+fn many_deletions_leave_no_pile_of_processes(lab: &Lab) {
     let (c1, bridge) = (lab.container("c1"), lab.plugin("bridge"));
     let mut most = 0;
     for _ in 0..nightly::amount(60, 1000) {
@@ -160,5 +160,5 @@ fn many_lives_at_once_leave_nothing(lab: &Lab) {
 fn nothing_left(lab: &Lab) {
     let ports = lab.host().sh("ip -o link show master br0");
     assert!(ports.is_empty(), "{ports}");
-    eventually("all helpers end", Duration::from_secs(3), || processes::inside(lab.host()).is_empty());
+    eventually("all its processes end", Duration::from_secs(3), || processes::inside(lab.host()).is_empty());
 }

@@ -76,7 +76,9 @@ impl Drop for Podman {
         }
         self.run(&["rm", "-f", "-t", "0", "-a"]);
         for root in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            std::fs::remove_dir(root.path().join("libpod_parent")).ok();
+            for group in ["libpod_parent/conmon", "libpod_parent"] {
+                std::fs::remove_dir(root.path().join(group)).ok();
+            }
         }
     }
 }

@@ -104,6 +104,10 @@ impl RuleFound {
                 }
             }
             "lookup" => self.sets.extend(attribute(data, rule::LOOKUP_SET).map(text)),
+            // What iptables writes for `-m comment`: an extension of the old tables, in a shell.
+            "match" if attribute(data, rule::MATCH_NAME).map(text).as_deref() == Some("comment") => {
+                self.comment = self.comment.take().or_else(|| attribute(data, rule::MATCH_INFO).map(text));
+            }
             _ => {}
         }
         self.expressions.push(name);

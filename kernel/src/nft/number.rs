@@ -87,6 +87,10 @@ pub(super) mod rule {
     pub(in crate::nft) const IMMEDIATE_DATA: u16 = 2;
     /// `NFTA_LOOKUP_SET`.
     pub(in crate::nft) const LOOKUP_SET: u16 = 1;
+    /// `NFTA_MATCH_NAME`: name of an iptables extension.
+    pub(in crate::nft) const MATCH_NAME: u16 = 1;
+    /// `NFTA_MATCH_INFO`: its data.
+    pub(in crate::nft) const MATCH_INFO: u16 = 3;
 }
 
 /// `NFTA_SET_*`, `NFTA_SET_DESC_*` and `NFT_SET_*` (flags).

@@ -58,16 +58,17 @@ impl Arena {
             // The memory is aligned to a cache line; what wants more goes to the system.
             let from = used.next_multiple_of(layout.align());
             let to = from.checked_add(layout.size()).filter(|to| *to <= SIZE && layout.align() <= 64)?;
-            match self.used.compare_exchange_weak(used, to, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.used.compare_exchange_weak(used, to, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Some(from),
                 Err(now) => used = now,
             }
         }
     }
 
-    /// Changes the end of the stretch that was given out last; false when it is another.
+    /// Changes the end of the stretch that was given out last; false when it is another. Acquire and release, here and
+    /// in `take`, so that what one thread wrote to a stretch happens before another gets it.
     fn move_end(&self, end: usize, to: usize) -> bool {
-        to <= SIZE && self.used.compare_exchange(end, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        to <= SIZE && self.used.compare_exchange(end, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `net-ctl network add`: attach a container.
 
 use clap::Args;
+use lifecycle::Error;
 use serde_json::json;
 use spec::{NetworkList, Success};
 
@@ -11,8 +12,9 @@ use crate::failure::Failure;
 
 /// Attach a container to a network
 ///
-/// Runs the network's plugins in order and remembers the result. If one of them fails, what the others made is
-/// deleted again: after an error nothing is left.
+/// Runs the network's plugins in order and remembers the result. If one of them fails, it and those before it are
+/// told to delete what they made: after an error nothing is left. Refused while the container has that interface,
+/// on whatever network.
 #[derive(Args)]
 pub(crate) struct Add {
     #[command(flatten)]
@@ -23,15 +25,10 @@ impl Add {
     pub(crate) fn run(&self) -> Result<Answer, Failure> {
         let what = self.target.what("attach", "to");
         let network = self.target.list()?;
+        self.target.check_capabilities(&network, &what)?;
         let endpoint = self.target.new_endpoint(&what)?;
-        let result = self.target.runtime().attach(&network, &endpoint).map_err(|error| {
-            trouble::failure(what, &error).next(match error {
-                lifecycle::Error::Cleanup { .. } => {
-                    super::command("del", &network.name, &endpoint.attachment)
-                }
-                _ => "the same after mending the cause; nothing was left behind".to_owned(),
-            })
-        })?;
+        let result = self.target.runtime().attach(&network, &endpoint);
+        let result = result.map_err(|error| self.failure(what, &error))?;
         let attachment = Document::new(&network.name, &endpoint.attachment, endpoint.netns.as_deref());
         // Versions before 0.3.0 cannot say "no address": it is attached all the same.
         let wire = result.to_value(network.version).unwrap_or_default();
@@ -39,6 +36,24 @@ impl Add {
             &json!({"attachment": attachment, "result": wire}),
             text(&network, &attachment, &result),
         ))
+    }
+
+    fn failure(&self, what: String, error: &Error) -> Failure {
+        match error {
+            Error::AlreadyAttached(network, attachment) if *network != self.target.network => {
+                let failure = Failure::new(trouble::exit(error), what, error);
+                let free = self.target.free_ifname(&self.target.runtime());
+                let places = self.target.places_for(network);
+                let del = super::command("del", network, attachment, &places);
+                failure.next(format!("--ifname {free}; or detach it first: {del}"))
+            }
+            // What is left is the more pressing, unless it takes a privilege first.
+            Error::Cleanup { .. } => {
+                trouble::failure(what, error, &self.target.places()).next(self.target.again("del"))
+            }
+            _ => trouble::on_network(what, error, &self.target.network, &self.target.places())
+                .next("the same after mending the cause; nothing was left behind"),
+        }
     }
 }
 

@@ -28,15 +28,18 @@ impl Check {
         let container = self.target.attachment().container;
         if known == Remembered::Nothing {
             let cause = format!("no such attachment is remembered in {}", runtime.cache().dir().display());
-            return Err(Failure::new(Exit::NotFound, what, cause).next(
-                "net-ctl network list --attachments, or --cache-dir DIR of the runtime that attached it",
-            ));
+            return Err(Failure::new(Exit::NotFound, what, cause).next(format!(
+                "net-ctl network list --attachments{}, or --cache-dir DIR of the runtime that attached it",
+                self.target.cache.given()
+            )));
         }
+        self.target.check_capabilities(&network, &what)?;
         let endpoint = self.target.known_endpoint(&known);
         runtime.check(&network, &endpoint).map_err(|error| {
-            let again = |verb| super::command(verb, &network.name, &endpoint.attachment);
+            let places = self.target.places();
+            let again = |verb| super::command(verb, &network.name, &endpoint.attachment, &places);
             let anew = format!("to make it anew: {}, then {}", again("del"), again("add"));
-            trouble::failure(what, &error).next(anew)
+            trouble::on_network(what, &error, &network.name, &places).next(anew)
         })?;
         let attachment = Document::new(&network.name, &endpoint.attachment, endpoint.netns.as_deref());
         let text = format!("{container} on {} is as it was made", network.name);

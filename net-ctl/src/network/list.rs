@@ -31,7 +31,7 @@ impl List {
     pub(crate) fn run(&self) -> Result<Answer, Failure> {
         let entries = Cache::new(&self.cache.cache_dir).entries();
         if self.attachments {
-            let failed = |error| trouble::failure("list attachments".to_owned(), &error);
+            let failed = |error| trouble::failure("list attachments".to_owned(), &error, &self.cache.given());
             return entries.map(|entries| attachments(&entries)).map_err(failed);
         }
         let (networks, mut notes) = usable(lookup::all(&self.config)?);

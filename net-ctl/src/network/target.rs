@@ -1,17 +1,21 @@
 //! Which attachment is meant, and what plugins are told about it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kernel::netns::NetNs;
-use lifecycle::cache::Remembered;
+use lifecycle::cache::{Entry, Remembered};
 use lifecycle::{Endpoint, Runtime};
 use serde_json::{Map, Value};
 use spec::{Attachment, ContainerId, IfName, NameError, NetworkList, NetworkName};
 
 use super::{lookup, trouble};
-use crate::failure::{Failure, kind_of};
-use crate::places::{CachePlace, ConfigPlace, NamespacePlace, PluginPlace};
+use crate::failure::{Exit, Failure, kind_of};
+use crate::places::{CachePlace, ConfigPlace, Given, NamespacePlace, PluginPlace};
+
+/// Has plugins pass over arguments that are not meant for them, as container runtimes do.
+const IGNORE_UNKNOWN: &str = "IgnoreUnknown";
 
 /// Options of add, check and del.
 #[derive(Args)]
@@ -31,10 +35,11 @@ pub(super) struct Target {
     /// The container's namespace: a path, or a name in --netns-dir [default: the name CONTAINER]
     #[arg(long, value_name = "PATH|NAME")]
     netns: Option<String>,
-    /// An argument in CNI_ARGS, e.g. IP=10.1.0.9; may be repeated
+    /// An argument in CNI_ARGS, e.g. IP=10.1.0.9; may be repeated. IgnoreUnknown=1 is added unless it is given: plugins
+    /// then pass over arguments that they do not know
     #[arg(long = "args", value_name = "K=V", value_parser = argument)]
     args: Vec<(String, String)>,
-    /// Capability arguments, e.g. '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'
+    /// Capability arguments, of which some plugin has to declare each, e.g. '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'
     #[arg(long, value_name = "JSON", value_parser = capabilities)]
     capabilities: Option<Map<String, Value>>,
     #[command(flatten)]
@@ -44,7 +49,7 @@ pub(super) struct Target {
     #[command(flatten)]
     namespaces: NamespacePlace,
     #[command(flatten)]
-    cache: CachePlace,
+    pub(super) cache: CachePlace,
 }
 
 impl Target {
@@ -54,6 +59,82 @@ impl Target {
 
     pub(super) fn list(&self) -> Result<NetworkList, Failure> {
         lookup::one(&self.config, &self.network)
+    }
+
+    /// The places that were given.
+    pub(super) fn places(&self) -> Given {
+        self.config.given().and(self.other_places())
+    }
+
+    /// Those that serve for other networks too.
+    pub(super) fn places_for(&self, network: &NetworkName) -> Given {
+        if *network == self.network {
+            self.places()
+        } else {
+            self.config.given_dir().and(self.other_places())
+        }
+    }
+
+    fn other_places(&self) -> Given {
+        self.plugins.given().and(self.namespaces.given()).and(self.cache.given())
+    }
+
+    /// The command for the same attachment with all that was said of it, where nothing is remembered.
+    pub(super) fn again(&self, verb: &str) -> String {
+        let unusual = Some(self.ifname.as_str()).filter(|ifname| *ifname != "eth0");
+        let capabilities = self.capabilities.as_ref().map(|given| Value::Object(given.clone()).to_string());
+        let given = Given::default()
+            .with("--container-id", self.container_id.as_ref().map(ContainerId::as_str))
+            .with("--ifname", unusual)
+            .with("--netns", self.netns.as_deref());
+        let argument = |given: Given, (key, value): &(String, String)| {
+            given.with("--args", Some(format!("{key}={value}")))
+        };
+        let given = self.args.iter().fold(given, argument).with("--capabilities", capabilities);
+        format!("net-ctl network {verb} {} {}{}", self.network, self.container, given.and(self.places()))
+    }
+
+    /// Capabilities that nobody declares would be lost without a word.
+    pub(super) fn check_capabilities(&self, network: &NetworkList, what: &str) -> Result<(), Failure> {
+        let offered = self.capabilities.iter().flat_map(Map::keys);
+        let is_lost = |name: &&String| !network.plugins.iter().any(|plugin| plugin.is_capable_of(name));
+        let lost: Vec<_> = offered.filter(is_lost).cloned().collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let declared = declared(network);
+        let known = if declared.is_empty() { "none".to_owned() } else { declared.join(", ") };
+        let cause = format!(
+            "no plugin of {} declares the capability {}; declared are: {known}",
+            network.name,
+            lost.join(", ")
+        );
+        let next = "--capabilities with those alone, or \"capabilities\" of a plugin in the configuration";
+        Err(Failure::new(Exit::Usage, what, cause).next(next))
+    }
+
+    /// Remembered attachments of the same container under another id, interface or network.
+    pub(super) fn others(&self, runtime: &Runtime) -> Vec<Entry> {
+        let (this, netns) = (self.attachment(), text(&self.netns_path()));
+        let mut entries = runtime.cache().entries().unwrap_or_default();
+        entries.retain(|Entry { network, endpoint, .. }| {
+            let container = &endpoint.attachment.container;
+            let same = *container == this.container || *container == self.container;
+            (same || endpoint.netns.as_ref() == Some(&netns))
+                && !(endpoint.attachment == this && *network == self.network)
+        });
+        entries
+    }
+
+    /// An interface that the container has not got, as far as is remembered.
+    pub(super) fn free_ifname(&self, runtime: &Runtime) -> String {
+        let container = self.attachment().container;
+        let entries = runtime.cache().entries().unwrap_or_default();
+        let is_taken = |name: &String| {
+            let mut attachments = entries.iter().map(|entry| &entry.endpoint.attachment);
+            attachments.any(|it| it.container == container && it.ifname.as_str() == name)
+        };
+        (1..).map(|number| format!("eth{number}")).find(|name| !is_taken(name)).unwrap_or_default()
     }
 
     /// The network as it was on ADD; as it is now where --config says so or nothing is remembered.
@@ -92,6 +173,7 @@ impl Target {
             Some(_) => Some(text(&self.netns_path())),
             None => was.netns.clone().or_else(|| self.netns_now().as_deref().map(text)),
         };
+        // Just what ADD was told, by whatever runtime.
         if self.args.is_empty() {
             endpoint.args.clone_from(&was.args);
         }
@@ -104,21 +186,32 @@ impl Target {
     /// What the cache has of the attachment.
     pub(super) fn remembered(&self, runtime: &Runtime, what: &str) -> Result<Remembered, Failure> {
         let known = runtime.cache().read(&self.network, &self.attachment());
-        known.map_err(|error| trouble::failure(what.to_owned(), &error))
+        known.map_err(|error| trouble::failure(what.to_owned(), &error, &self.places()))
     }
 
     fn endpoint(&self, netns: Option<&Path>) -> Endpoint {
         let mut endpoint = Endpoint::new(self.attachment(), netns.map(text));
-        endpoint.args.clone_from(&self.args);
+        endpoint.args = self.cni_args();
         endpoint.capabilities = self.capabilities.clone().unwrap_or_default();
         endpoint
+    }
+
+    fn cni_args(&self) -> Vec<(String, String)> {
+        let is_given = self.args.iter().any(|(key, _)| key == IGNORE_UNKNOWN);
+        let ours = (IGNORE_UNKNOWN.to_owned(), "1".to_owned());
+        let ours = if is_given { None } else { Some(ours) };
+        ours.into_iter().chain(self.args.iter().cloned()).collect()
     }
 
     fn look_at(&self, path: &Path, what: &str) -> Result<(), Failure> {
         NetNs::open(path).map(drop).map_err(|error| {
             let next = match &self.netns {
                 Some(given) if given.contains('/') => "another --netns PATH".to_owned(),
-                given => format!("net-ctl ns create {}", given.as_deref().unwrap_or(self.container.as_str())),
+                given => format!(
+                    "net-ctl ns create {}{}",
+                    given.as_deref().unwrap_or(self.container.as_str()),
+                    self.namespaces.given()
+                ),
             };
             Failure::os(what, kind_of(&error), error).next(next)
         })
@@ -137,6 +230,18 @@ impl Target {
             None => self.namespaces.sandboxes().path(&self.container),
         }
     }
+}
+
+/// The capabilities that plugins of a network declare, each once.
+fn declared(network: &NetworkList) -> Vec<&str> {
+    let objects =
+        network.plugins.iter().filter_map(|plugin| plugin.object().get("capabilities")?.as_object());
+    let names: BTreeSet<_> = objects
+        .flatten()
+        .filter(|(_, value)| **value == Value::Bool(true))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    names.into_iter().collect()
 }
 
 fn text(path: &Path) -> String {

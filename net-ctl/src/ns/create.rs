@@ -30,7 +30,11 @@ impl Create {
     fn failure(&self, error: &kernel::Error) -> Failure {
         let failure = Failure::os(format!("create network namespace {}", self.name), kind_of(error), error);
         match failure.exit {
-            Exit::Exists => failure.next(format!("another name, or first: net-ctl ns delete {}", self.name)),
+            Exit::Exists => failure.next(format!(
+                "another name, or first: net-ctl ns delete {}{}",
+                self.name,
+                self.place.given()
+            )),
             Exit::NotPermitted => failure.next("--netns-dir DIR, a directory of your own"),
             _ => failure,
         }

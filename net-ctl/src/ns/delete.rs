@@ -15,7 +15,8 @@ use crate::places::{CachePlace, NamespacePlace};
 /// Take a network namespace away
 ///
 /// Its interfaces go with it, once no process is left inside. Refused while networks have it attached:
-/// their addresses and rules on the host would stay. Also removes what an interrupted `create` left.
+/// their addresses and rules on the host would stay. Also removes what an interrupted `create` left,
+/// an empty file; a file that holds something is never deleted.
 #[derive(Args)]
 pub(crate) struct Delete {
     /// The namespace
@@ -36,12 +37,14 @@ impl Delete {
         let path = sandboxes.path(&self.name);
         if std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             let cause = format!("{} does not exist", path.display());
-            return Err(Failure::new(Exit::NotFound, self.what(), cause).next("net-ctl ns list"));
+            return Err(Failure::new(Exit::NotFound, self.what(), cause).next(self.list()));
         }
         if !self.force {
             self.refuse_while_attached(&path.to_string_lossy())?;
         }
-        sandboxes.delete(&self.name).map_err(|error| Failure::os(self.what(), kind_of(&error), error))?;
+        sandboxes
+            .delete(&self.name)
+            .map_err(|error| Failure::os(self.what(), kind_of(&error), error).next(self.list()))?;
         Ok(Answer::new(&json!({"name": self.name, "deleted": true}), format!("deleted {}", path.display())))
     }
 
@@ -49,11 +52,20 @@ impl Delete {
     fn refuse_while_attached(&self, path: &str) -> Result<(), Failure> {
         let mut entries = Cache::new(&self.cache.cache_dir).entries().unwrap_or_default();
         entries.retain(|entry| entry.endpoint.netns.as_deref() == Some(path));
-        let Some(first) = entries.first() else { return Ok(()) };
+        if entries.is_empty() {
+            return Ok(());
+        }
         let attached: Vec<_> = entries.iter().map(attachment).collect();
         let cause = format!("it is attached to {}", attached.join(", "));
-        let detach = command("del", &first.network, &first.endpoint.attachment);
-        Err(Failure::new(Exit::Failed, self.what(), cause).next(format!("{detach}, or --force")))
+        let places = self.cache.given().and(self.place.given());
+        let detach = |entry: &Entry| command("del", &entry.network, &entry.endpoint.attachment, &places);
+        let mut next: Vec<_> = entries.iter().map(detach).collect();
+        next.push("or --force".to_owned());
+        Err(Failure::new(Exit::Failed, self.what(), cause).next(next.join("\n")))
+    }
+
+    fn list(&self) -> String {
+        format!("net-ctl ns list{}", self.place.given())
     }
 
     fn what(&self) -> String {

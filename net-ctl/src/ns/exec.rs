@@ -39,12 +39,16 @@ impl Exec {
             .place
             .sandboxes()
             .open(&self.name)
-            .map_err(|error| Failure::os(enter(), kind_of(&error), error).next("net-ctl ns list"))?;
+            .map_err(|error| Failure::os(enter(), kind_of(&error), error).next(self.list()))?;
         let not_started = netns.run(|| self.become_command());
         Err(match not_started {
             Ok(error) => self.failure(&error),
             Err(error) => Failure::os(enter(), kind_of(&error), error),
         })
+    }
+
+    fn list(&self) -> String {
+        format!("net-ctl ns list{}", self.place.given())
     }
 
     /// The new program keeps the namespace of the thread that starts it.

@@ -27,6 +27,7 @@ impl List {
             let namespace = match sandbox.state {
                 State::Namespace(inode) => format!("net:[{inode}]"),
                 State::Leftover => "none: left by a creation that was killed".to_owned(),
+                State::Foreign => "none: something else, which is left alone".to_owned(),
                 State::Unreadable => "may not be looked at without root".to_owned(),
             };
             [sandbox.name.clone(), namespace, sandbox.path.display().to_string()]
@@ -34,7 +35,10 @@ impl List {
         let answer =
             Answer::new(&json!({"namespaces": documents}), table(["NAME", "NAMESPACE", "PATH"], rows));
         Ok(match found.is_empty() {
-            true => answer.with_notes(vec!["none yet; make one: net-ctl ns create NAME".to_owned()]),
+            true => answer.with_notes(vec![format!(
+                "none yet; make one: net-ctl ns create NAME{}",
+                self.place.given()
+            )]),
             false => answer,
         })
     }

@@ -101,7 +101,9 @@ impl Lab {
         command.env("CNI_PATH", self.path("plugins")).env("NETCONFPATH", self.path("net.d"));
         command.args(&arguments[..2]);
         match arguments[..2] {
-            ["network", "add" | "check" | "del"] => command.arg("--netns-dir").arg(self.path("netns")),
+            ["network", "add" | "check" | "del" | "delete" | "rm"] => {
+                command.arg("--netns-dir").arg(self.path("netns"))
+            }
             ["ns", _] => command.arg("--netns-dir").arg(self.path("netns")),
             _ => &mut command,
         };

@@ -31,15 +31,20 @@ pub(crate) fn add(call: &Add) -> Result<Success> {
     let bridge = bridge::ensure(&mut sockets.host, &plan.bridge)?;
     let pair = pair::create(&mut sockets, &plan, &bridge, &label, &call.attachment)?;
     undo.track("create veth pair", pair.removal(&label));
-    pair::configure_port(&mut sockets.host, &plan, &pair.host_name)?;
+    let ifname = &call.attachment.ifname;
+    let index = pair.complete(&mut sockets, &plan, ifname)?;
+    let target = Target { name: ifname, index, detection: plan.container.detection };
     check_spoofing(&plan, call, &label, &pair, &mut undo)?;
-    apply_addresses(&mut sockets, &plan, call, &pair, &result)?;
-    if let Some(wish) = plan.gateway {
-        gateway::ensure(&mut sockets.host, &plan, wish, &bridge, &result.ips)?;
+    if plan.container.up {
+        apply::apply(&mut sockets, &target, &result)?;
     }
+    let gateway = match plan.gateway {
+        Some(wish) => gateway::ensure(&mut sockets.host, &plan, wish, &bridge, &result.ips)?,
+        None => None,
+    };
     masquerade(&plan, &label, &result, &mut undo)?;
-    let ends = settle(&mut sockets, &plan, &pair, &call.attachment.ifname)?;
-    result.interfaces = interfaces(call, &bridge, ends);
+    let ends = settle(&mut sockets, &plan, &pair, &target)?;
+    result.interfaces = interfaces(call, &bridge, ends, gateway.as_ref());
     if !plan.dns.is_empty() {
         result.dns = plan.dns;
     }
@@ -109,46 +114,29 @@ fn masquerade(plan: &Plan, label: &Label, result: &Success, undo: &mut Undo<'_>)
     };
     let addresses: Vec<IpNet> = result.ips.iter().map(|ip| ip.address).collect();
     let (mark, taken_back) = (label.clone(), addresses.iter().map(IpNet::addr).collect::<Vec<_>>());
-    undo.track("masquerade", move || masquerade::remove(&mark, &taken_back).map(drop));
+    undo.track("masquerade", move || masquerade::remove(&mark, Some(&taken_back)).map(drop));
     masquerade::ensure(backend, label, &addresses)
 }
 
-/// Up with addresses and routes; without IPAM only up, and not even that when the configuration says so.
-fn apply_addresses(
-    sockets: &mut Sockets,
-    plan: &Plan,
-    call: &Add,
-    pair: &Pair,
-    result: &Success,
-) -> Result<()> {
-    if !plan.container.up {
-        return Ok(());
-    }
-    apply::apply(sockets, &target(plan, pair, &call.attachment.ifname), result)
-}
-
 /// Both ends as they are now; when the container's is up, the port forwards and the neighbours were told.
-fn settle(
-    sockets: &mut Sockets,
-    plan: &Plan,
-    pair: &Pair,
-    ifname: &spec::names::IfName,
-) -> Result<(Link, Link)> {
+fn settle(sockets: &mut Sockets, plan: &Plan, pair: &Pair, target: &Target<'_>) -> Result<(Link, Link)> {
     if !plan.container.up {
-        return apply::both_ends(sockets, pair.container, &pair.host_name);
+        return apply::both_ends(sockets, target.index, &pair.host_name);
     }
-    let ends = apply::settle(sockets, pair.container, &pair.host_name)?;
+    let ends = apply::settle(sockets, target.index, &pair.host_name)?;
     if plan.ipam.is_some() {
-        apply::announce(sockets, &target(plan, pair, ifname), pair.mac)?;
+        apply::announce(sockets, target, pair.mac)?;
     }
     Ok(ends)
 }
 
-fn target<'a>(plan: &Plan, pair: &Pair, name: &'a spec::names::IfName) -> Target<'a> {
-    Target { name, index: pair.container, detection: plan.container.detection }
-}
-
-fn interfaces(call: &Add, bridge: &Link, (inside, outside): (Link, Link)) -> Vec<Interface> {
+/// Bridge, host's end, container's end, and the gateway's own interface where a VLAN has one.
+fn interfaces(
+    call: &Add,
+    bridge: &Link,
+    (inside, outside): (Link, Link),
+    gateway: Option<&Link>,
+) -> Vec<Interface> {
     let host = |link: &Link| Interface {
         name: link.name.clone(),
         mac: link.mac.map(|mac| mac.to_string()),
@@ -156,5 +144,5 @@ fn interfaces(call: &Add, bridge: &Link, (inside, outside): (Link, Link)) -> Vec
         ..Interface::default()
     };
     let container = Interface { sandbox: Some(call.netns.display().to_string()), ..host(&inside) };
-    vec![host(bridge), host(&outside), container]
+    [host(bridge), host(&outside), container].into_iter().chain(gateway.map(host)).collect()
 }

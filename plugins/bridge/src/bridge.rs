@@ -26,7 +26,7 @@ pub(crate) fn ensure(host: &mut Rtnl, wish: &BridgeWish) -> Result<Link> {
         Some(bridge) => bridge,
         None => create(host, wish)?,
     };
-    sysctl::set_if_present(&format!("net/ipv6/conf/{name}/accept_ra"), "0")?;
+    sysctl::set_if_possible(&format!("net/ipv6/conf/{name}/accept_ra"), "0")?;
     adjust(host, wish, &found)?;
     Ok(found)
 }

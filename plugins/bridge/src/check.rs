@@ -1,7 +1,7 @@
 //! CHECK: everything that ADD made is there and as `prevResult` says; nothing is changed.
 
-use crate::bridge;
 use crate::config::Plan;
+use crate::{bridge, gateway};
 use kernel::link::{self, Link, LinkRef};
 use spec::error::{Error, Result};
 use spec::request::Check;
@@ -24,6 +24,9 @@ pub(crate) fn check(call: &Check) -> Result<()> {
     let port = check_port(&mut sockets, &plan, &inside, &bridge)?;
     verify::addresses(&mut sockets, &inside, position, &result.ips)?;
     verify::routes(&mut sockets, result)?;
+    if plan.gateway.is_some() {
+        gateway::check(&mut sockets.host, &plan, &bridge, &result.ips)?;
+    }
     let label = Label::new(&call.config, &call.attachment);
     if plan.port.spoof_check {
         spoof::check(&label, &port.name, inside.mac)?;

@@ -11,6 +11,8 @@ use steps::apply::DuplicateDetection;
 use steps::mac::{self, MacKeys};
 use steps::masquerade::Backend;
 
+/// The bridge of a configuration that names none.
+const DEFAULT_BRIDGE: &str = "cni0";
 /// Smallest MTU with which IPv4 works (RFC 791), and the kernel's least for a veth.
 const MTU_MIN: i64 = 68;
 /// Largest MTU that the kernel gives a veth.
@@ -41,7 +43,7 @@ pub(crate) struct Keys {
 impl Default for Keys {
     fn default() -> Keys {
         Keys {
-            bridge: "cni0".to_owned(),
+            bridge: DEFAULT_BRIDGE.to_owned(),
             is_gateway: false,
             is_default_gateway: false,
             force_address: false,
@@ -150,13 +152,12 @@ impl Plan {
         refuse_contradictions(keys, config)?;
         let mtu = mtu(keys.mtu)?;
         let vlans = Vlans::new(keys.vlan, keys.vlan_trunk.as_deref(), keys.preserve_default_vlan)?;
+        let name = interface_name(&keys.bridge)?;
+        if keys.vlan != 0 && (keys.is_gateway || keys.is_default_gateway) {
+            interface_name(&format!("{name}.{}", keys.vlan))?;
+        }
         Ok(Plan {
-            bridge: BridgeWish {
-                name: bridge_name(&keys.bridge)?,
-                mtu,
-                promisc: keys.promisc_mode,
-                vlan_filtering: vlans.is_some(),
-            },
+            bridge: BridgeWish { name, mtu, promisc: keys.promisc_mode, vlan_filtering: vlans.is_some() },
             port: PortWish {
                 hairpin: keys.hairpin_mode,
                 isolated: keys.port_isolation,
@@ -180,24 +181,22 @@ impl Plan {
     }
 }
 
-/// What DEL needs to know. It reads no key that could stand in its way: a configuration that was made worse
-/// after the ADD must not keep a container from being deleted.
-#[derive(Debug)]
+/// What DEL needs to know. It reads no other key: a configuration that was made worse after the ADD must not keep a
+/// container from being deleted.
+#[derive(Debug, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Removal {
+    /// Name of the bridge.
+    pub(crate) bridge: String,
     /// The attachment's addresses are masqueraded.
-    pub masquerade: bool,
+    pub(crate) ip_masq: bool,
     /// The port's frames are checked.
-    pub spoof_check: bool,
+    pub(crate) macspoofchk: bool,
 }
 
-impl Removal {
-    /// Reads the two keys.
-    ///
-    /// # Errors
-    /// Code 6 when the keys are of the wrong type.
-    pub(crate) fn new(config: &Config) -> Result<Removal> {
-        let keys: Keys = config.own()?;
-        Ok(Removal { masquerade: keys.ip_masq, spoof_check: keys.macspoofchk })
+impl Default for Removal {
+    fn default() -> Removal {
+        Removal { bridge: DEFAULT_BRIDGE.to_owned(), ip_masq: false, macspoofchk: false }
     }
 }
 
@@ -216,7 +215,7 @@ fn refuse_contradictions(keys: &Keys, config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn bridge_name(name: &str) -> Result<IfName> {
+fn interface_name(name: &str) -> Result<IfName> {
     name.parse().map_err(|error| Error::invalid_config(format!("bridge {name:?}: {error}")))
 }
 

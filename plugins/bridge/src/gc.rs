@@ -1,6 +1,5 @@
 //! GC: what belongs to attachments that the caller no longer lists goes: links, rules, leases.
 
-use crate::config::Plan;
 use kernel::link::{self, LinkRef};
 use kernel::rtnl::Rtnl;
 use spec::error::Result;
@@ -14,8 +13,7 @@ pub(crate) fn gc(call: &Gc) -> Result<()> {
     let stale = Stale::new(&call.config);
     let mut effort = BestEffort::new();
     effort.note(remove_links(&stale));
-    let backend = Plan::of_network(&call.config).ok().and_then(|plan| plan.masquerade);
-    effort.note(masquerade::remove_stale(backend, &stale));
+    effort.note(masquerade::remove_stale(&stale));
     effort.note(spoof::remove_stale(&stale));
     if let Some(plugin) = &call.config.ipam {
         effort.note(Ipam::find(plugin, &call.caller).and_then(|ipam| ipam.gc(call)));

@@ -2,7 +2,6 @@
 
 use kernel::addr;
 use kernel::link::{self, Link, LinkRef};
-use kernel::netns::NetNs;
 use kernel::rtnl::Rtnl;
 use spec::error::{Error, Result};
 use spec::plugin::{self, Plugin};
@@ -10,7 +9,7 @@ use spec::request::{Add, Check, Del, Gc, Status};
 use spec::result::{Interface, Ip, Success};
 use std::path::Path;
 use std::process::ExitCode;
-use steps::sockets::open_netns;
+use steps::sockets::{open_living, open_netns};
 
 /// The one interface that every network namespace is born with.
 const LO: &str = "lo";
@@ -31,7 +30,7 @@ impl Plugin for Loopback {
 
     fn del(call: &Del) -> Result<()> {
         // A namespace that is gone took its lo along.
-        let Some(netns) = call.netns.as_deref().and_then(|path| NetNs::open(path).ok()) else {
+        let Some(netns) = call.netns.as_deref().map(open_living).transpose()?.flatten() else {
             return Ok(());
         };
         let mut container = Rtnl::open_in(&netns)?;

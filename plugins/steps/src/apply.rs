@@ -47,8 +47,8 @@ pub struct Target<'a> {
 /// The sysctl, address or route that the kernel refused; an IPv6 address that somebody else has.
 pub fn apply(sockets: &mut Sockets, target: &Target<'_>, result: &Success) -> Result<()> {
     let has_v6 = result.ips.iter().any(|ip| ip.address.addr().is_ipv6());
-    if has_v6 {
-        sockets.netns.run(|| prepare_ipv6(target))??;
+    if has_v6 || target.detection == DuplicateDetection::Wait {
+        sockets.netns.run(|| prepare_ipv6(target, has_v6))??;
     }
     let mut batch = vec![LinkUp { index: target.index, arp_notify: true }.request()];
     batch.extend(result.ips.iter().map(|ip| {
@@ -59,7 +59,10 @@ pub fn apply(sockets: &mut Sockets, target: &Target<'_>, result: &Success) -> Re
         let gw = gateway::for_route(route, &result.ips);
         to_kernel(route, gw, target.index).add()
     }));
-    sockets.container.batch(batch)?;
+    sockets
+        .container
+        .batch(batch)
+        .map_err(|error| Error::from(error).context(format!("set up {} in the container", target.name)))?;
     if has_v6 && target.detection == DuplicateDetection::Wait {
         wait_for_detection(sockets, target)?;
     }
@@ -92,14 +95,15 @@ fn to_kernel(route: &spec::result::Route, gw: Option<std::net::IpAddr>, index: u
 }
 
 /// Runs inside the container's namespace: `/proc/sys/net` shows the namespace of whoever opens it.
-fn prepare_ipv6(target: &Target<'_>) -> Result<()> {
+fn prepare_ipv6(target: &Target<'_>, has_v6: bool) -> Result<()> {
     let of = |ifname: &str, key: &str| format!("net/ipv6/conf/{ifname}/{key}");
-    for ifname in ["lo", target.name.as_str()] {
-        sysctl::set(&of(ifname, "disable_ipv6"), "0")?;
-    }
     let name = target.name.as_str();
-    sysctl::set(&of(name, "keep_addr_on_down"), "1")?;
-    sysctl::set(&of(name, "ndisc_notify"), "1")?;
+    if has_v6 {
+        sysctl::set(&of("lo", "disable_ipv6"), "0")?;
+        sysctl::set(&of(name, "disable_ipv6"), "0")?;
+        sysctl::set(&of(name, "keep_addr_on_down"), "1")?;
+        sysctl::set(&of(name, "ndisc_notify"), "1")?;
+    }
     match target.detection {
         DuplicateDetection::Off => sysctl::set(&of(name, "accept_dad"), "0")?,
         DuplicateDetection::Wait => {
@@ -143,19 +147,20 @@ fn give_up_on_detection(sockets: &mut Sockets, target: &Target<'_>) -> Result<()
     }
 }
 
-/// Waits until frames pass between the two ends and their bridge, and tells how both ends are.
+/// Waits until the bridge has taken the port into use, and tells how both ends are. Without STP frames pass then.
 ///
 /// Asking for a link makes the kernel settle its carrier on the spot, so the first look is enough; kernels before
 /// 6.9 do that by themselves a moment later.
 ///
 /// # Errors
-/// An end is gone, or the bridge port does not forward within [`PORT_LIMIT`].
+/// An end is gone, or the bridge port stays disabled for [`PORT_LIMIT`].
 pub fn settle(sockets: &mut Sockets, container: u32, host: &str) -> Result<(Link, Link)> {
     let deadline = Instant::now() + PORT_LIMIT;
     loop {
         let (inside, outside) = both_ends(sockets, container, host)?;
-        let forwards = outside.port.is_none_or(|port| port.port_state == PortState::Forwarding);
-        if forwards && outside.operstate == OperState::Up {
+        // With STP on, the bridge listens and learns for half a minute before it forwards: that is its business.
+        let enabled = outside.port.is_none_or(|port| port.port_state != PortState::Disabled);
+        if enabled && outside.operstate == OperState::Up {
             return Ok((inside, outside));
         }
         if Instant::now() > deadline {

@@ -87,14 +87,14 @@ impl Ipam {
         }
     }
 
-    /// The addresses that the attachment holds now, as far as IPAM can say: a foreign one cannot.
+    /// The addresses that the attachment holds now; `None` where IPAM is a foreign program, which cannot be asked.
     ///
     /// # Errors
     /// The lease store cannot be read.
-    pub fn held(&self, call: &Del) -> Result<Vec<IpAddr>> {
+    pub fn held(&self, call: &Del) -> Result<Option<Vec<IpAddr>>> {
         match self {
-            Ipam::InProcess(ours) => ours.held(call),
-            Ipam::Foreign(_) => Ok(Vec::new()),
+            Ipam::InProcess(ours) => ours.held(call).map(Some),
+            Ipam::Foreign(_) => Ok(None),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 /// Who writes the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// Elements of maps in the table `inet tidewater`, over netlink.
+    /// Elements of sets in the table `inet tidewater`, over netlink.
     Nftables,
     /// A chain for each container through `iptables-restore`, for hosts whose rules all live there.
     Iptables,
@@ -61,13 +61,13 @@ pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()>
     }
 }
 
-/// Removes the attachment's rules, whichever backend made them; `addresses` are those that it has or had.
-/// The socket comes back open: closing it after a delete waits until the kernel has freed what was deleted, so
+/// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had; without them
+/// all elements are looked through for its mark. The socket comes back open: closing it after a delete waits until the kernel has freed what was deleted, so
 /// the caller chooses who does.
 ///
 /// # Errors
 /// The kernel or `iptables` refused; what is not there is no error.
-pub fn remove(label: &Label, addresses: &[IpAddr]) -> Result<Option<Nft>> {
+pub fn remove(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nft>> {
     let mut nft = open_if_supported()?;
     if let Some(nft) = &mut nft {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
@@ -79,16 +79,17 @@ pub fn remove(label: &Label, addresses: &[IpAddr]) -> Result<Option<Nft>> {
     Ok(nft)
 }
 
-/// Removes the rules of all attachments of the network that are not valid any more.
+/// Removes the rules of all attachments of the network that are not valid any more, whoever made them.
 ///
 /// # Errors
 /// The kernel or `iptables` refused.
-pub fn remove_stale(backend: Option<Backend>, stale: &Stale<'_>) -> Result<()> {
-    nftables::remove_stale(stale)?;
-    match backend {
-        Some(Backend::Iptables) => iptables::remove_stale(stale),
-        _ => Ok(()),
+pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+    if let Some(mut nft) = open_if_supported()? {
+        let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
+        deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
+        nft.remove(deletions)?;
     }
+    iptables::remove_stale_legacy(stale)
 }
 
 /// `None` where this kernel has no nf_tables: then there is nothing to remove either.

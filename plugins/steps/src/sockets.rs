@@ -1,5 +1,6 @@
 //! The two namespaces of an ADD or CHECK, each with one route socket, opened once.
 
+use kernel::error::Errno;
 use kernel::netns::NetNs;
 use kernel::rtnl::Rtnl;
 use spec::error::{Error, Result};
@@ -34,4 +35,19 @@ impl Sockets {
 /// Code 8, with the path and the cause.
 pub fn open_netns(path: &Path) -> Result<NetNs> {
     NetNs::open(path).map_err(|error| Error::invalid_netns(error.to_string()))
+}
+
+/// Opens the container's namespace if it still lives. A path that is missing, or whose mount is gone so that a plain file
+/// is left, is a namespace that ended, and with it everything in it.
+///
+/// # Errors
+/// Code 8 when it may live but cannot be opened, for want of permission or of descriptors.
+pub fn open_living(path: &Path) -> Result<Option<NetNs>> {
+    match NetNs::open(path) {
+        Ok(netns) => Ok(Some(netns)),
+        Err(error) if [Errno::NOENT, Errno::NOTDIR].contains(&error.errno()) || error.because.is_some() => {
+            Ok(None)
+        }
+        Err(error) => Err(Error::invalid_netns(error.to_string())),
+    }
 }

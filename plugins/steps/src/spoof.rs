@@ -41,10 +41,10 @@ pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
     Ok(nft.put_element(GUARDED, &Element::new(Value::ifname(port)).comment(&comment), missing)?)
 }
 
-/// Whether the port is bound to its MAC and to no other.
+/// Whether the port is bound to its MAC.
 ///
 /// # Errors
-/// What is missing or too much.
+/// What is missing.
 pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
     let mut nft = Nft::open()?;
     let guarded = nft.element(GUARDED, Value::ifname(port))?;

@@ -1,6 +1,7 @@
 //! What CHECK compares: the result that ADD gave with what the kernel has now.
 
 use crate::sockets::Sockets;
+use ipnet::IpNet;
 use kernel::addr;
 use kernel::link::{self, Link, LinkRef};
 use kernel::route::{self, RouteFound};
@@ -66,12 +67,32 @@ pub fn same_mac(link: &Link, recorded: &Interface) -> Result<()> {
 /// The first address that is missing.
 pub fn addresses(sockets: &mut Sockets, link: &Link, position: usize, ips: &[Ip]) -> Result<()> {
     let found = addr::list(&mut sockets.container, link.index)?;
+    let routes = all_routes(sockets, &ips.iter().map(|ip| ip.address).collect::<Vec<_>>())?;
     for ip in ips.iter().filter(|ip| ip.interface.is_none_or(|index| index == position)) {
         if !found.iter().any(|address| address.net == ip.address) {
             return Err(Error::internal(format!("address {} is not on {}", ip.address, link.name)));
         }
+        let subnet = ip.address.trunc();
+        let alone = subnet.prefix_len() == subnet.max_prefix_len();
+        if !alone && !routes.iter().any(|route| route.dst == subnet) {
+            return Err(Error::internal(format!(
+                "route to subnet {subnet} of {} not found in the container",
+                link.name
+            )));
+        }
     }
     Ok(())
+}
+
+/// All routes of the families that these destinations are of.
+fn all_routes(sockets: &mut Sockets, of: &[IpNet]) -> Result<Vec<RouteFound>> {
+    let mut found = Vec::new();
+    for v6 in [false, true] {
+        if of.iter().any(|net| net.addr().is_ipv6() == v6) {
+            found.extend(route::list(&mut sockets.container, v6)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Each route of the result exists; of a default route only that there is one of its family.
@@ -79,13 +100,7 @@ pub fn addresses(sockets: &mut Sockets, link: &Link, position: usize, ips: &[Ip]
 /// # Errors
 /// The first route that is missing.
 pub fn routes(sockets: &mut Sockets, result: &Success) -> Result<()> {
-    let mut found = Vec::new();
-    for v6 in [false, true] {
-        let wanted = result.routes.iter().any(|route| route.dst.addr().is_ipv6() == v6);
-        if wanted {
-            found.extend(route::list(&mut sockets.container, v6)?);
-        }
-    }
+    let found = all_routes(sockets, &result.routes.iter().map(|route| route.dst).collect::<Vec<_>>())?;
     for route in &result.routes {
         let default = route.dst.prefix_len() == 0;
         let matches = |have: &RouteFound| have.dst == route.dst && (default || same_gateway(have, route.gw));

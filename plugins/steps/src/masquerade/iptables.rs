@@ -7,11 +7,15 @@
 use crate::label::Label;
 use crate::stale::Stale;
 use ipnet::IpNet;
-use kernel::nft::{Family, Nft, Request, Table};
+use kernel::nft::{Family, Nft, Request, Table, Verdict};
 use spec::error::{Error, Result};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+
+/// What the name of every container's chain begins with.
+const CHAIN_PREFIX: &str = "CNI-";
 
 /// One address family of iptables.
 struct Tool {
@@ -51,7 +55,7 @@ const TOOLS: [Tool; 2] = [
 
 pub(super) fn ensure(label: &Label, addresses: &[IpNet]) -> Result<()> {
     // A rule of an ADD that was killed would be doubled by a second one.
-    super::remove(label, &[])?;
+    super::remove(label, Some(&[]))?;
     for tool in &TOOLS {
         let own: Vec<&IpNet> =
             addresses.iter().filter(|address| address.addr().is_ipv4() == tool.v4).collect();
@@ -103,25 +107,44 @@ pub(super) fn remove_legacy(label: &Label) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+/// The deletions of the chains, and of the jumps to them, of this network's containers that are gone.
+pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
+    let owner = format!("name: \"{}\" id:", stale.network());
+    let mut chains = BTreeSet::new();
     for tool in &TOOLS {
-        let owner = format!("name: \\\"{}\\\" id:", stale.network());
-        let rules = list(tool.list, "POSTROUTING")?;
+        for rule in nft.rules(Table::new(tool.family, "nat").chain("POSTROUTING"))? {
+            let ours = rule.comment.as_deref().is_some_and(|comment| comment.starts_with(&owner));
+            let targets = rule.verdicts.iter().filter_map(Verdict::target).filter(|_| ours);
+            chains.extend(targets.filter(|chain| is_stale_chain(stale, chain)).map(str::to_owned));
+        }
+    }
+    let mut deletions = Vec::new();
+    for chain in chains {
+        deletions.extend(self::deletions(nft, &chain)?);
+    }
+    Ok(deletions)
+}
+
+/// The same for the old kernel tables, where they are in use.
+pub(super) fn remove_stale_legacy(stale: &Stale<'_>) -> Result<()> {
+    let owner = format!("name: \\\"{}\\\" id:", stale.network());
+    for tool in TOOLS.iter().filter(|tool| legacy_nat(tool)) {
+        let rules = list(tool.legacy, "POSTROUTING")?;
         let chains = rules.lines().filter(|rule| rule.contains(&owner)).filter_map(jump_target);
-        for chain in chains.filter(|chain| stale.is_chain(chain)) {
-            if let Some(mut nft) = super::open_if_supported()? {
-                nft.remove_chain_and_jumps(Table::new(tool.family, "nat").chain("POSTROUTING"), chain)?;
-            }
-            if legacy_nat(tool) {
-                remove_legacy_chain(tool, chain)?;
-            }
+        for chain in chains.filter(|chain| is_stale_chain(stale, chain)) {
+            remove_legacy_chain(tool, chain)?;
         }
     }
     Ok(())
 }
 
+fn is_stale_chain(stale: &Stale<'_>, chain: &str) -> bool {
+    chain.starts_with(CHAIN_PREFIX) && stale.is_chain(chain)
+}
+
 pub(super) fn available() -> Result<()> {
-    TOOLS.iter().try_for_each(|tool| list(tool.list, "POSTROUTING").map(drop))
+    // IPv6 may be missing on a host that needs none.
+    list(TOOLS[0].list, "POSTROUTING").map(drop)
 }
 
 fn script(tool: &Tool, label: &Label, addresses: &[&IpNet]) -> String {
@@ -158,7 +181,7 @@ fn legacy_nat(tool: &Tool) -> bool {
 fn jump_target(rule: &str) -> Option<&str> {
     let mut words = rule.split_whitespace();
     words.find(|word| *word == "-j")?;
-    words.next().filter(|chain| chain.starts_with("CNI-"))
+    words.next().filter(|chain| chain.starts_with(CHAIN_PREFIX))
 }
 
 fn list(program: &str, chain: &str) -> Result<String> {

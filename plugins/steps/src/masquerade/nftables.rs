@@ -15,9 +15,10 @@
 use crate::label::Label;
 use crate::stale::Stale;
 use ipnet::IpNet;
+use kernel::error::forgive_existing;
 use kernel::nft::{
-    Base, Chain, ChainKind, Element, ElementFound, Family, Hook, Nft, Policy, Request, Selector, SetSpec,
-    Table, Transaction, Type, Verdict, priority,
+    Base, Chain, ChainKind, Element, ElementFound, Family, Hook, Nft, Policy, Request, Selector, Set,
+    SetSpec, Table, Transaction, Type, Verdict, priority,
 };
 use spec::error::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -33,8 +34,14 @@ const REFERENCE: Table<'static> = Table::new(Family::Inet, "cni_plugins_masquera
 pub(super) fn ensure(label: &Label, addresses: &[IpNet]) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = label.comment();
+    let ruled = sets(&mut nft)?;
     for address in addresses {
         let name = set_name(*address);
+        if !ruled.iter().any(|(set, _)| *set == name) {
+            // Others may build the same at this moment: whoever comes second finds it there.
+            let missing = missing(&mut nft, *address)?;
+            forgive_existing(nft.commit(&missing))?;
+        }
         let element = Element::new(address.addr()).comment(&comment);
         nft.put_element(TABLE.set(&name), &element, |nft| missing(nft, *address))?;
     }
@@ -64,33 +71,47 @@ pub(super) fn check(label: &Label, addresses: &[IpNet]) -> Result<()> {
 
 /// The deletions of what this attachment has in nftables: its elements, and the rules that the reference plugins
 /// had made for it. An address that somebody else has by now keeps that one's element.
-pub(super) fn deletions(nft: &mut Nft, label: &Label, addresses: &[IpAddr]) -> Result<Vec<Request>> {
+pub(super) fn deletions(nft: &mut Nft, label: &Label, addresses: Option<&[IpAddr]>) -> Result<Vec<Request>> {
     let mut deletions = nft.rules_by_comment(REFERENCE, |comment| label.marks(comment))?;
     for (name, subnet) in sets(nft)? {
-        for address in addresses.iter().filter(|address| subnet.contains(*address)) {
-            let set = TABLE.set(&name);
-            if nft.element(set, *address)?.is_some_and(|found| is_ours(&found, label)) {
-                deletions.extend(set.delete_elements(&[Element::new(*address)]));
+        let set = TABLE.set(&name);
+        let found = match addresses {
+            Some(addresses) => {
+                elements_of(nft, set, addresses.iter().filter(|address| subnet.contains(*address)))?
             }
-        }
+            None => nft.elements(set)?,
+        };
+        deletions.extend(deletions_where(set, found, |mark| label.marks(mark)));
     }
     Ok(deletions)
 }
 
-pub(super) fn remove_stale(stale: &Stale<'_>) -> Result<()> {
-    let Some(mut nft) = super::open_if_supported()? else {
-        return Ok(());
-    };
-    let mut deletions = nft.rules_by_comment(REFERENCE, |comment| stale.is(comment))?;
-    for (name, _) in sets(&mut nft)? {
-        let found = nft.elements(TABLE.set(&name))?;
-        let gone =
-            found.into_iter().filter(|found| found.comment.as_deref().is_some_and(|mark| stale.is(mark)));
-        let elements: Vec<Element<'_>> = gone.map(|found| Element::new(found.key)).collect();
-        deletions.extend(TABLE.set(&name).delete_elements(&elements));
+fn elements_of<'a>(
+    nft: &mut Nft,
+    set: Set<'_>,
+    addresses: impl Iterator<Item = &'a IpAddr>,
+) -> Result<Vec<ElementFound>> {
+    let mut found = Vec::new();
+    for address in addresses {
+        found.extend(nft.element(set, *address)?);
     }
-    nft.remove(deletions)?;
-    Ok(())
+    Ok(found)
+}
+
+fn deletions_where(set: Set<'_>, found: Vec<ElementFound>, chosen: impl Fn(&str) -> bool) -> Vec<Request> {
+    let chosen = found.into_iter().filter(|found| found.comment.as_deref().is_some_and(&chosen));
+    let elements: Vec<Element<'_>> = chosen.map(|found| Element::new(found.key)).collect();
+    set.delete_elements(&elements)
+}
+
+/// The same for all attachments that are gone.
+pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
+    let mut deletions = nft.rules_by_comment(REFERENCE, |comment| stale.is(comment))?;
+    for (name, _) in sets(nft)? {
+        let found = nft.elements(TABLE.set(&name))?;
+        deletions.extend(deletions_where(TABLE.set(&name), found, |mark| stale.is(mark)));
+    }
+    Ok(deletions)
 }
 
 pub(super) fn available() -> Result<()> {
@@ -98,16 +119,20 @@ pub(super) fn available() -> Result<()> {
     Ok(())
 }
 
-/// Everything that an element needs: for the first attachment of a subnet, and after somebody flushed the ruleset.
-/// Chain and set are created together with their rules, hence once, however many ADDs build at the same time.
+/// Everything that an element needs and that is not there: for the first attachment of a subnet, and after somebody
+/// flushed the ruleset or the chain. Chain and set are created together with their rules, hence once, however many
+/// ADDs build at the same time.
 fn missing(nft: &mut Nft, address: IpNet) -> kernel::error::Result<Transaction> {
     let mut transaction: Transaction = [TABLE.add()].into_iter().collect();
     if nft.chain(POSTROUTING)?.is_none() {
         transaction.extend(base_chain());
     }
     let name = set_name(address);
+    let (kind, rule) = subnet(address, &name);
     if !nft.has_set(TABLE.set(&name))? {
-        transaction.extend(subnet(address, &name));
+        transaction.extend([TABLE.set(&name).create(&SetSpec::set(&[kind])), rule]);
+    } else if !nft.rules(POSTROUTING)?.iter().any(|rule| rule.sets.contains(&name)) {
+        transaction.push(rule);
     }
     Ok(transaction)
 }
@@ -129,14 +154,14 @@ fn base_chain() -> [Request; 3] {
     ]
 }
 
-/// Set and rule of one subnet: what stays inside is left alone.
-fn subnet(address: IpNet, name: &str) -> [Request; 2] {
+/// What the set of a subnet holds, and its rule: what stays inside is left alone.
+fn subnet(address: IpNet, name: &str) -> (Type, Request) {
     let (kind, source, destination) = match address {
         IpNet::V4(_) => (Type::Ipv4Addr, Selector::IpSaddr, Selector::IpDaddr),
         IpNet::V6(_) => (Type::Ipv6Addr, Selector::Ip6Saddr, Selector::Ip6Daddr),
     };
     let rule = POSTROUTING.rule().in_set(&[source], name).outside(destination, address.trunc()).masquerade();
-    [TABLE.set(name).create(&SetSpec::set(&[kind])), rule.add()]
+    (kind, rule.add())
 }
 
 /// The sets that a rule uses, each with its subnet.
