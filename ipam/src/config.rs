@@ -223,9 +223,19 @@ pub(crate) fn routes(routes: &Value) -> Result<Vec<Route>> {
     Ok(result.map_err(|cause| cause.context("ipam.routes"))?.routes)
 }
 
+/// The content of a regular file of at most 64 KiB: a device or a pipe may never end.
+fn read_short(path: &Path) -> std::io::Result<Vec<u8>> {
+    const LARGEST: u64 = 64 << 10;
+    let found = std::fs::metadata(path)?;
+    if !found.is_file() || found.len() > LARGEST {
+        return Err(std::io::Error::other("not a regular file of at most 64 KiB"));
+    }
+    std::fs::read(path)
+}
+
 /// DNS settings out of a file in the form of resolv.conf(5).
 pub(crate) fn dns_of(path: &Path) -> Result<spec::Dns> {
-    let text = std::fs::read(path)
+    let text = read_short(path)
         .map_err(|cause| Error::invalid_config(format!("read resolvConf {}: {cause}", path.display())))?;
     let mut dns = spec::Dns::default();
     for line in String::from_utf8_lossy(&text).lines() {

@@ -243,13 +243,15 @@ impl Store {
     /// The addresses that the owner file leads to; `None` if a lease says otherwise, or if the file is one without
     /// leases, which only somebody killed while writing it leaves.
     fn remembered(&mut self, key: &Key) -> Option<Vec<IpAddr>> {
-        let Some(owner) = self.owners.get(key) else { return Some(Vec::new()) };
+        let Some(owner) = self.owners.get(key) else {
+            return (!self.owners.is_in_doubt(key)).then(Vec::new);
+        };
         let ips = addresses(owner);
         if self.owners.is_complete() {
             return Some(ips);
         }
         let is_theirs = |lease: Option<Lease>| matches!(lease, Some(Lease::Of(other, _)) if other == *key);
-        let agreed = !ips.is_empty() && ips.iter().all(|&ip| is_theirs(self.leases.read(ip)));
+        let agreed = !ips.is_empty() && ips.iter().all(|&ip| is_theirs(self.leases.read(ip).ok().flatten()));
         agreed.then_some(ips)
     }
 

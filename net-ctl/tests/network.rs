@@ -505,3 +505,30 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
+
+#[test]
+fn a_next_step_repeats_the_places_that_were_given() {
+    let lab = Lab::new();
+    let file = lab.path("net.d/10-front.conflist");
+    let places = [("--config", file), ("--plugin-dir", lab.path("plugins"))];
+    let places: Vec<_> = places.iter().flat_map(|(option, path)| [*option, path.to_str().unwrap()]).collect();
+    let add = [&["network", "add", "front", "web", "--netns", "/proc/self/ns/net"][..], &places].concat();
+    lab.net_ctl(&add).text(0);
+    let twice = lab.net_ctl(&add);
+    let next = "net-ctl network del front web --config LAB/net.d/10-front.conflist --plugin-dir LAB/plugins \
+                --netns-dir LAB/netns --cache-dir LAB/cache\n";
+    assert!(lab.plain(twice.text(8)).ends_with(next), "{twice:?}");
+    let dir = lab.path("net.d");
+    let list = lab.net_ctl(&[
+        "network",
+        "status",
+        "front",
+        "--config-dir",
+        dir.to_str().unwrap(),
+        "--plugin-dir",
+        "/none",
+    ]);
+    assert!(list.text(3).contains("try:   --plugin-dir DIR"), "{list:?}");
+    let created = lab.net_ctl(&["network", "add", "front", "ghost"]);
+    assert!(lab.plain(created.text(3)).ends_with("net-ctl ns create ghost --netns-dir LAB/netns\n"));
+}

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Opens a file; a new one can be read by its owner alone. Never waits, not even for the other end of a FIFO.
+/// Opens a file; a new one can be read by its owner alone. Never waits, not even for the other end of a FIFO,
+/// and follows no link.
 pub(super) fn open(path: &Path, flags: OFlags) -> Result<File> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
     Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?))
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use kernel::file::{self, FileId};
 use kernel::spare::{Spare, Used};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use spec::{Attachment, Result};
 
 use super::{files, io_error, trouble};
@@ -114,7 +115,7 @@ impl LeaseDir {
     }
 
     /// What stands under an address; `None` if nothing.
-    pub(crate) fn read(&self, ip: IpAddr) -> Option<Lease> {
+    pub(crate) fn read(&self, ip: IpAddr) -> Result<Option<Lease>> {
         read(&self.path.join(ip.to_string()))
     }
 
@@ -128,7 +129,7 @@ impl LeaseDir {
     pub(crate) fn list(&self) -> Result<Vec<(IpAddr, Lease)>> {
         let listing = || -> std::io::Result<Vec<DirEntry>> { fs::read_dir(&self.path)?.collect() };
         let entries = listing().map_err(|cause| trouble("list", &self.path, &cause))?;
-        Ok(entries.iter().filter_map(lease_at).collect())
+        entries.iter().filter_map(|entry| lease_at(entry).transpose()).collect()
     }
 
     /// Where the round robin of a range set stands.
@@ -138,25 +139,38 @@ impl LeaseDir {
 }
 
 /// An entry of the directory that is named like a lease: an address in its canonical form.
-fn lease_at(entry: &DirEntry) -> Option<(IpAddr, Lease)> {
+fn lease_at(entry: &DirEntry) -> Result<Option<(IpAddr, Lease)>> {
     let name = entry.file_name();
-    let name = name.to_str()?;
-    let ip: IpAddr = name.parse().ok()?;
+    let Some((name, ip)) = name.to_str().and_then(|name| Some((name, name.parse::<IpAddr>().ok()?))) else {
+        return Ok(None);
+    };
     if ip.to_string() != name {
-        return None;
+        return Ok(None);
     }
     match entry.file_type() {
-        Ok(kind) if kind.is_file() => Some((ip, read(&entry.path())?)),
-        _ => Some((ip, Lease::Unreadable)),
+        Ok(kind) if kind.is_file() => Ok(read(&entry.path())?.map(|lease| (ip, lease))),
+        _ => Ok(Some((ip, Lease::Unreadable))),
     }
 }
 
-fn read(path: &Path) -> Option<Lease> {
-    let opened = match files::open(path, OFlags::RDONLY) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return None,
-        opened => opened.ok(),
+/// A lease that cannot be read is nobody's, for good. One that cannot be read *now* must not be taken for that: then
+/// nothing is known of it, and the call ends.
+fn read(path: &Path) -> Result<Option<Lease>> {
+    let file = match files::open(path, OFlags::RDONLY) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) if is_passing(&cause) => return Err(trouble("read lease", path, &cause)),
+        Err(_) => return Ok(Some(Lease::Unreadable)),
     };
-    Some(opened.and_then(|file| read_open(&file)).unwrap_or(Lease::Unreadable))
+    Ok(Some(read_open(&file).unwrap_or(Lease::Unreadable)))
+}
+
+/// Whether an error speaks of this process or this moment rather than of the file.
+pub(super) fn is_passing(cause: &std::io::Error) -> bool {
+    let errno = Errno::from_io_error(cause);
+    errno.is_some_and(|errno| {
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::INTR].contains(&errno)
+    })
 }
 
 fn read_open(file: &File) -> Option<Lease> {

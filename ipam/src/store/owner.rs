@@ -110,6 +110,12 @@ impl Owners {
         self.known.get(key)?.as_ref()
     }
 
+    /// Whether somebody's having nothing is no proof: there is a file that cannot be read, or not even the directory.
+    pub(crate) fn is_in_doubt(&self, key: &Key) -> bool {
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        !self.complete && (is_there(&self.path(key)) || !is_there(&self.dir))
+    }
+
     /// What its file says.
     pub(crate) fn read(&self, key: &Key) -> Option<Owner> {
         let mut file = files::open(&self.path(key), OFlags::RDONLY).ok()?;

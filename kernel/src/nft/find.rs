@@ -90,6 +90,15 @@ impl Nft {
         })
     }
 
+    /// The names of the sets and maps of a table.
+    ///
+    /// # Errors
+    /// As [`Nft::tables`].
+    pub fn sets(&mut self, table: Table<'_>) -> Result<Vec<String>> {
+        let question = message(msg::GETSET, NLM_F_DUMP, table.family).attr_str(set::TABLE, table.name);
+        self.dump("list sets of", &table, question, set_name)
+    }
+
     /// The rules of a chain, in order.
     ///
     /// # Errors

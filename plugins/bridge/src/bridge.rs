@@ -4,6 +4,7 @@
 //! bridge is never seen half-made, and whoever loses the race finds the winner's.
 
 use crate::config::BridgeWish;
+use kernel::error::Errno;
 use kernel::link::bridge::Bridge;
 use kernel::link::{self, Link, LinkRef, Mac};
 use kernel::rtnl::Rtnl;
@@ -55,9 +56,19 @@ fn create(host: &mut Rtnl, wish: &BridgeWish) -> Result<Link> {
         vlan_filtering: wish.vlan_filtering,
         promisc: wish.promisc,
     };
-    kernel::error::forgive_existing(host.request(bridge.create()))?;
+    kernel::error::forgive_existing(host.request(bridge.create())).map_err(|error| no_vlans(wish, error))?;
     find(host, name)?
         .ok_or_else(|| Error::try_again(format!("bridge {name} vanished while it was being made")))
+}
+
+/// The kernel only says "not supported", whatever it is that it does not support.
+fn no_vlans(wish: &BridgeWish, error: kernel::error::Error) -> Error {
+    let vlans_are_new_to_it = wish.vlan_filtering && error.errno() == Errno::OPNOTSUPP;
+    let error = Error::from(error);
+    if !vlans_are_new_to_it {
+        return error;
+    }
+    error.with_details("this kernel may lack VLAN filtering of bridges (CONFIG_BRIDGE_VLAN_FILTERING); vlan and vlanTrunk need it")
 }
 
 fn adjust(host: &mut Rtnl, wish: &BridgeWish, found: &Link) -> Result<()> {

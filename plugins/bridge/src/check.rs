@@ -21,6 +21,9 @@ pub(crate) fn check(call: &Check) -> Result<()> {
     let bridge = check_bridge(&mut sockets, &plan, result)?;
     let (position, recorded) = verify::container_interface(call, result)?;
     let inside = verify::container_link(&mut sockets, recorded, "veth")?;
+    if plan.container.up && !inside.up {
+        return Err(Error::internal(format!("interface {} is down in the container", inside.name)));
+    }
     let port = check_port(&mut sockets, &plan, &inside, &bridge)?;
     verify::addresses(&mut sockets, &inside, position, &result.ips)?;
     verify::routes(&mut sockets, result)?;
@@ -63,6 +66,9 @@ fn check_port(sockets: &mut Sockets, plan: &Plan, inside: &Link, bridge: &Link) 
         peer.flatten().ok_or_else(|| Error::internal(format!("host end of {} not found", inside.name)))?;
     if port.master != Some(bridge.index) {
         return Err(Error::internal(format!("{} is not a port of bridge {}", port.name, bridge.name)));
+    }
+    if !port.up {
+        return Err(Error::internal(format!("port {} of bridge {} is down", port.name, bridge.name)));
     }
     let flags = port.port.as_ref();
     if plan.port.hairpin && !flags.is_some_and(|port| port.hairpin) {

@@ -5,6 +5,7 @@
 
 use crate::config::Removal;
 use crate::pair;
+use kernel::addr;
 use kernel::link::{self, Link, LinkRef};
 use kernel::rtnl::Rtnl;
 use spec::error::Result;
@@ -34,7 +35,8 @@ pub(crate) fn del(call: &Del) -> Result<()> {
     }
     let keep: Vec<BorrowedFd<'_>> = open.iter().map(AsFd::as_fd).collect();
     let bridge = removal.as_ref().map_or("", |removal| &removal.bridge);
-    let gone = effort.note(remove_link(call, &label, bridge, &keep)).is_some();
+    let leased = || addresses(call, ipam.as_ref());
+    let gone = effort.note(remove_link(call, &label, bridge, &keep, leased)).is_some();
     if let Some(ipam) = ipam.filter(|_| gone) {
         effort.note(ipam.del(call));
     }
@@ -54,8 +56,15 @@ fn addresses(call: &Del, ipam: Option<&Ipam>) -> Result<Option<Vec<IpAddr>>> {
     Ok(Some(addresses.into_iter().collect()))
 }
 
-/// By the host's end, which needs no namespace; what the reference bridge made is found from the container.
-fn remove_link(call: &Del, label: &Label, bridge: &str, keep: &[BorrowedFd<'_>]) -> Result<()> {
+/// By the host's end, which needs no namespace; what the reference bridge made, and what somebody renamed or moved, is
+/// found from the container.
+fn remove_link(
+    call: &Del,
+    label: &Label,
+    bridge: &str,
+    keep: &[BorrowedFd<'_>],
+    leased: impl FnOnce() -> Result<Option<Vec<IpAddr>>>,
+) -> Result<()> {
     let mut host = Rtnl::open()?;
     if let Some(found) = pair::find_marked(&mut host, label)? {
         return Ok(link::remove_early(&mut host, found.index, keep).map(drop)?);
@@ -67,9 +76,11 @@ fn remove_link(call: &Del, label: &Label, bridge: &str, keep: &[BorrowedFd<'_>])
     let Some(found) = link::get(&mut container, LinkRef::Name(call.attachment.ifname.as_str()))? else {
         return Ok(());
     };
-    if !may_be_of_bridge(&mut host, label, bridge, &found)? {
+    let ours = may_be_of_bridge(&mut host, label, bridge, &found)?
+        || has_any(&mut container, &found, &leased()?.unwrap_or_default())?;
+    if !ours {
         eprintln!(
-            "left alone: interface {} of container {} was not made by a bridge plugin for network {}",
+            "left alone: interface {} of container {} is no attachment to network {}",
             found.name, call.attachment.container, call.config.name
         );
         return Ok(());
@@ -77,9 +88,9 @@ fn remove_link(call: &Del, label: &Label, bridge: &str, keep: &[BorrowedFd<'_>])
     Ok(link::remove_early(&mut container, found.index, keep).map(drop)?)
 }
 
-/// Whether the container's interface is one that a bridge plugin made for this attachment: ours whose mark somebody
-/// took away, or the reference's, which leaves no mark but a name of its form and a port of this bridge. Another
-/// network's interface of the same name, and one made by hand, are not.
+/// Whether the container's interface is one that a bridge plugin made for this attachment: ours by its name or mark, or
+/// the reference's, which leaves no mark but a name of its form and a port of this bridge. Another network's
+/// interface of the same name, and one made by hand, are not.
 fn may_be_of_bridge(host: &mut Rtnl, label: &Label, bridge: &str, inside: &Link) -> Result<bool> {
     if inside.kind.as_deref() != Some("veth") {
         return Ok(false);
@@ -87,18 +98,28 @@ fn may_be_of_bridge(host: &mut Rtnl, label: &Label, bridge: &str, inside: &Link)
     let outside =
         inside.peer_index.map(|index| link::get(host, LinkRef::Index(index))).transpose()?.flatten();
     let Some(outside) = outside.filter(|outside| outside.peer_index == Some(inside.index)) else {
-        // The host's end is not in this namespace: nobody here made it.
+        // The host's end is not in this namespace.
         return Ok(false);
     };
-    if outside.name == label.host_ifname(0) {
-        return Ok(true);
+    if let Some(alias) = &outside.alias {
+        return Ok(label.marks(alias));
     }
     let master = match outside.master {
         Some(master) => link::get(host, LinkRef::Index(master))?.map(|master| master.name),
         None => None,
     };
     let of_this_bridge = master.is_none_or(|master| master == bridge);
-    Ok(outside.alias.is_none() && is_reference_name(&outside.name) && of_this_bridge)
+    Ok(outside.name == label.host_ifname(0) || is_reference_name(&outside.name) && of_this_bridge)
+}
+
+/// Whether the interface has an address that is leased to the attachment: then it is the attachment's, wherever its other
+/// end went.
+fn has_any(container: &mut Rtnl, inside: &Link, leased: &[IpAddr]) -> Result<bool> {
+    if leased.is_empty() {
+        return Ok(false);
+    }
+    let found = addr::list(container, inside.index)?;
+    Ok(found.iter().any(|address| leased.contains(&address.net.addr())))
 }
 
 /// `veth` and eight hexadecimal digits.

@@ -12,6 +12,7 @@
 
 use crate::label::Label;
 use crate::stale::Stale;
+use kernel::error::forgive_existing;
 use kernel::link::Mac;
 use kernel::nft::{
     Base, Chain, ChainKind, Element, Family, Hook, Key, Nft, Policy, Request, Selector, Set, SetSpec, Table,
@@ -36,6 +37,11 @@ const REFERENCE: Table<'static> = Table::new(Family::Bridge, "nat");
 pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = label.comment();
+    if nft.rules(PREROUTING)?.is_empty() {
+        // For the first port, and after somebody flushed the chain; whoever comes second finds it there.
+        let missing = missing(&mut nft)?;
+        forgive_existing(nft.commit(&missing))?;
+    }
     // Bound first: a port that is guarded and not yet bound would be deaf for a moment.
     nft.put_element(BOUND, &Element::new(pair(port, mac)).comment(&comment), missing)?;
     Ok(nft.put_element(GUARDED, &Element::new(Value::ifname(port)).comment(&comment), missing)?)
@@ -47,6 +53,11 @@ pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
 /// What is missing.
 pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
     let mut nft = Nft::open()?;
+    if nft.rules(PREROUTING)?.is_empty() {
+        return Err(Error::internal(format!(
+            "MAC spoof check of port {port}: chain {PREROUTING} has no rule"
+        )));
+    }
     let guarded = nft.element(GUARDED, Value::ifname(port))?;
     if !guarded.is_some_and(|found| found.comment.as_deref().is_some_and(|comment| label.marks(comment))) {
         return Err(Error::internal(format!("MAC spoof check of port {port}: not in set {GUARDED}")));
@@ -131,18 +142,20 @@ fn missing(nft: &mut Nft) -> kernel::error::Result<Transaction> {
         policy: Policy::Accept,
     };
     let mut transaction: Transaction = [TABLE.add()].into_iter().collect();
+    let rule = PREROUTING
+        .rule()
+        .in_set(&[Selector::Iifname], GUARDED.name)
+        .not_in_set(&[Selector::Iifname, Selector::EtherSaddr], BOUND.name)
+        .verdict(Verdict::Drop);
     if nft.chain(PREROUTING)?.is_none() {
-        let rule = PREROUTING
-            .rule()
-            .in_set(&[Selector::Iifname], GUARDED.name)
-            .not_in_set(&[Selector::Iifname, Selector::EtherSaddr], BOUND.name)
-            .verdict(Verdict::Drop);
         transaction.extend([
             GUARDED.add(&SetSpec::set(GUARDED_KEY)),
             BOUND.add(&SetSpec::set(BOUND_KEY)),
             PREROUTING.create_base(&chain),
             rule.add(),
         ]);
+    } else if nft.rules(PREROUTING)?.is_empty() {
+        transaction.push(rule.add());
     }
     Ok(transaction)
 }

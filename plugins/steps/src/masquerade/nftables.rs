@@ -34,10 +34,10 @@ const REFERENCE: Table<'static> = Table::new(Family::Inet, "cni_plugins_masquera
 pub(super) fn ensure(label: &Label, addresses: &[IpNet]) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = label.comment();
-    let ruled = sets(&mut nft)?;
+    let ruled: Vec<String> = nft.rules(POSTROUTING)?.into_iter().flat_map(|rule| rule.sets).collect();
     for address in addresses {
         let name = set_name(*address);
-        if !ruled.iter().any(|(set, _)| *set == name) {
+        if !ruled.contains(&name) {
             // Others may build the same at this moment: whoever comes second finds it there.
             let missing = missing(&mut nft, *address)?;
             forgive_existing(nft.commit(&missing))?;
@@ -164,14 +164,10 @@ fn subnet(address: IpNet, name: &str) -> (Type, Request) {
     (kind, rule.add())
 }
 
-/// The sets that a rule uses, each with its subnet.
+/// The sets of all subnets, whether or not a rule still uses them.
 fn sets(nft: &mut Nft) -> Result<Vec<(String, IpNet)>> {
-    let rules = nft.rules(POSTROUTING)?;
-    let names = rules.into_iter().flat_map(|rule| rule.sets);
-    Ok(names
-        .filter_map(|name| Some((subnet_of(&name)?, name)))
-        .map(|(subnet, name)| (name, subnet))
-        .collect())
+    let names = nft.sets(TABLE)?.into_iter();
+    Ok(names.filter_map(|name| subnet_of(&name).map(|subnet| (name, subnet))).collect())
 }
 
 /// `masquerade-10.1.0.0-16`, `masquerade-fd00_1__-64`: slash and colon would not be read back by `nft` in a name.
