@@ -20,6 +20,10 @@ tests::conformance! {
         del_bears_a_configuration_that_went_bad,
         a_flushed_chain_is_written_again,
         a_percent_sign_is_no_part_of_a_name,
+        a_renamed_host_end_is_still_ours,
+        a_host_end_that_was_moved_away_is_still_ours,
+        a_flushed_spoof_check_is_noticed_and_written_again,
+        elements_are_removed_though_their_rule_is_gone,
     ]
 }
 
@@ -110,7 +114,9 @@ fn del_bears_a_configuration_that_went_bad(lab: &Lab) {
     name_of_c1(lab);
     let c1 = lab.container("c1");
     let before = lab.state();
-    for (key, value) in [("mtu", Value::from("1500")), ("vlan", Value::from(-5)), ("hairpinMode", Value::from(7))] {
+    for (key, value) in
+        [("mtu", Value::from("1500")), ("vlan", Value::from(-5)), ("hairpinMode", Value::from(7))]
+    {
         lab.plugin("bridge").add(&c1, &network()).ok();
         lab.plugin("bridge").del(&c1, &network().with(key, value)).quiet();
         before.assert_same(&lab.state(), key);
@@ -134,6 +140,46 @@ fn a_percent_sign_is_no_part_of_a_name(lab: &Lab) {
     let before = lab.state();
     lab.plugin("bridge").add(&c1, &network().with("bridge", "br%d")).fails(7, &["br%d", "%"]);
     before.assert_same(&lab.state(), "ADD");
+}
+
+fn a_renamed_host_end_is_still_ours(lab: &Lab) {
+    name_of_c1(lab);
+    let c1 = lab.container("c1");
+    let before = lab.state();
+    let name = host_end(&lab.plugin("bridge").add(&c1, &network()).ok());
+    command::run(&format!("ip link set {name} down"));
+    command::run(&format!("ip link set {name} name foo0 up"));
+    lab.plugin("bridge").del(&c1, &network()).quiet();
+    before.assert_same(&lab.state(), "DEL");
+}
+
+fn a_host_end_that_was_moved_away_is_still_ours(lab: &Lab) {
+    name_of_c1(lab);
+    let (c1, elsewhere) = (lab.container("c1"), lab.container("elsewhere"));
+    let before = lab.state();
+    let name = host_end(&lab.plugin("bridge").add(&c1, &network()).ok());
+    command::run(&format!("ip link set {name} netns {}", elsewhere.id));
+    lab.plugin("bridge").del(&c1, &network()).quiet();
+    before.assert_same(&lab.state(), "DEL");
+}
+
+fn a_flushed_spoof_check_is_noticed_and_written_again(lab: &Lab) {
+    let guarded = network().with("macspoofchk", true);
+    let (c1, c2) = (lab.container("c1"), lab.container("c2"));
+    let result = lab.plugin("bridge").add(&c1, &guarded).ok();
+    command::run("nft flush chain bridge tidewater prerouting");
+    lab.plugin("bridge").check(&c1, &guarded, &result).fails(999, &["prerouting", "no rule"]);
+    lab.plugin("bridge").add(&c2, &guarded).ok();
+    assert!(command::run("nft list chain bridge tidewater prerouting").contains("@bound drop"));
+    lab.plugin("bridge").check(&c1, &guarded, &result).quiet();
+}
+
+fn elements_are_removed_though_their_rule_is_gone(lab: &Lab) {
+    let c1 = lab.container("c1");
+    lab.plugin("bridge").add(&c1, &network()).ok();
+    command::run("nft flush chain inet tidewater postrouting");
+    lab.plugin("bridge").del(&c1, &network()).quiet();
+    assert!(!command::run("nft list ruleset").contains("elements"));
 }
 
 fn a_bridge_with_stp_takes_containers(lab: &Lab) {
