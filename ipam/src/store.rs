@@ -240,8 +240,8 @@ impl Store {
         Ok(Described { boot: self.boot.clone(), dir: self.leases.id()? })
     }
 
-    /// The addresses that the owner file leads to; `None` if a lease says otherwise, or if the file is one without
-    /// leases, which only somebody killed while writing it leaves.
+    /// The addresses that the owner file leads to; `None` if a lease says otherwise, or if the file is one
+    /// without leases, which only somebody killed while writing it leaves.
     fn remembered(&mut self, key: &Key) -> Option<Vec<IpAddr>> {
         let Some(owner) = self.owners.get(key) else {
             return (!self.owners.is_in_doubt(key)).then(Vec::new);

@@ -8,12 +8,13 @@ use rustix::fs::{Mode, OFlags};
 /// What `ps` shows of a helper.
 const NAME: &std::ffi::CStr = c"tidewater-del";
 
-/// Runs `f` in a process of its own, and returns as soon as that exists. The caller has nothing to wait for: the helper is
-/// init's child from the start, and it holds nothing of the caller's (no pipe, no directory, no descriptor) but `keep`.
+/// Runs `f` in a process of its own, and returns as soon as that exists. The caller has nothing to wait for:
+/// the helper is init's child from the start, and it holds nothing of the caller's (no pipe, no directory, no
+/// descriptor) but `keep`.
 ///
-/// **The rule for `f`**: it makes system calls on what was built before the fork, and nothing else. It must not allocate
-/// or free memory, print, panic, or take a lock: another thread of the caller may have held that lock at the
-/// fork, and in the helper nobody will ever let it go. What it owns is not dropped.
+/// **The rule for `f`**: it makes system calls on what was built before the fork, and nothing else. It must
+/// not allocate or free memory, print, panic, or take a lock: another thread of the caller may have held that
+/// lock at the fork, and in the helper nobody will ever let it go. What it owns is not dropped.
 ///
 /// # Errors
 /// The process cannot be made (`EAGAIN`, `ENOMEM`); then the caller does the work itself.
@@ -31,7 +32,8 @@ pub fn detached(keep: &[BorrowedFd<'_>], f: impl FnOnce()) -> Result<()> {
 /// Lets go of all that the caller may be waited for by, or that a mount may be held by.
 fn let_go(keep: &[RawFd]) {
     sys::close_all_but(keep);
-    // Whatever opens next must not become standard output: 0, 1 and 2 lead to nowhere, unless they are among the kept.
+    // Whatever opens next must not become standard output: 0, 1 and 2 lead to nowhere, unless they are among
+    // the kept.
     let null = || rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty());
     for _ in 0..3 {
         match null() {

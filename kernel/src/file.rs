@@ -1,6 +1,7 @@
 //! Files that appear whole or not at all, and what identifies one.
 //!
-//! For state that a reboot voids: atomic against a kill at any instruction, not against loss of power (no fsync).
+//! For state that a reboot voids: atomic against a kill at any instruction, not against loss of power (no
+//! fsync).
 
 use crate::error::{Error, Result, Tried};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -28,8 +29,8 @@ pub fn open_directory(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty()).tried("open directory", path.display())
 }
 
-/// Makes the file `name` in `dir` with exactly this content and mode, whatever the umask. `None` when a file of this
-/// name is there already, which is left as it is.
+/// Makes the file `name` in `dir` with exactly this content and mode, whatever the umask. `None` when a file
+/// of this name is there already, which is left as it is.
 ///
 /// # Errors
 /// The directory cannot be written, or is full.
@@ -127,8 +128,8 @@ fn fill(file: BorrowedFd<'_>, mode: u32, bytes: &[u8]) -> rustix::io::Result<Fil
     rustix::fs::fstat(file).map(|stat| identity(&stat))
 }
 
-/// Links the nameless file. `AT_EMPTY_PATH` wants `CAP_DAC_READ_SEARCH` (in the first user namespace, before Linux 6.10);
-/// everybody may go by `/proc`.
+/// Links the nameless file. `AT_EMPTY_PATH` wants `CAP_DAC_READ_SEARCH` (in the first user namespace, before
+/// Linux 6.10); everybody may go by `/proc`.
 fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> rustix::io::Result<()> {
     match rustix::fs::linkat(file, c"", dir, name, AtFlags::EMPTY_PATH) {
         Err(Errno::NOENT | Errno::PERM) => give_name_by_proc(file, dir, name),
@@ -159,10 +160,11 @@ fn create_by_temporary(
     })
 }
 
-/// Writes a file of a temporary name beside `name`, has it moved by `place`, and removes it where that failed.
+/// Writes a file of a temporary name beside `name`, has it moved by `place`, and removes it where that
+/// failed.
 ///
-/// The temporary name is the same each time, so that what a process leaves that is killed here is written over by the
-/// next; a lock on the directory keeps two from writing it at once.
+/// The temporary name is the same each time, so that what a process leaves that is killed here is written
+/// over by the next; a lock on the directory keeps two from writing it at once.
 fn with_temporary(
     dir: BorrowedFd<'_>,
     name: &str,

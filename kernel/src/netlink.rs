@@ -1,4 +1,5 @@
-//! The netlink wire: a message is built front to back, attributes nest by closures, replies are read by iterators.
+//! The netlink wire: a message is built front to back, attributes nest by closures, replies are read by
+//! iterators.
 //!
 //! Nothing here opens a socket. Layout: RFC 3549 §2.3 and `include/uapi/linux/netlink.h`.
 
@@ -46,8 +47,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Starts a message of `kind` (`RTM_*`, or subsystem and number for netfilter) with its flags (`NLM_F_*`).
-    /// Sequence number and port are filled in by the socket.
+    /// Starts a message of `kind` (`RTM_*`, or subsystem and number for netfilter) with its flags
+    /// (`NLM_F_*`). Sequence number and port are filled in by the socket.
     pub fn new(kind: u16, flags: u16) -> Message {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend_from_slice(&[0; 4]);
@@ -91,7 +92,8 @@ impl Message {
         self
     }
 
-    /// Appends an attribute whose inside is built by `inside`; the caller adds [`NESTED`] where the kernel wants it.
+    /// Appends an attribute whose inside is built by `inside`; the caller adds [`NESTED`] where the kernel
+    /// wants it.
     pub fn nest(mut self, kind: u16, inside: impl FnOnce(Message) -> Message) -> Message {
         let start = self.open(kind);
         let mut message = inside(self);

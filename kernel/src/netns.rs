@@ -79,10 +79,11 @@ impl NetNs {
         Ok(f())
     }
 
-    /// Makes a namespace that lives as long as the file at `path` is mounted, as `ip netns add` does in `/run/netns`.
+    /// Makes a namespace that lives as long as the file at `path` is mounted, as `ip netns add` does in
+    /// `/run/netns`.
     ///
-    /// The directory is made when missing, and made a shared mount so that other mount namespaces see the mount too.
-    /// The calling thread stays where it is. The loopback link of the new namespace is down.
+    /// The directory is made when missing, and made a shared mount so that other mount namespaces see the
+    /// mount too. The calling thread stays where it is. The loopback link of the new namespace is down.
     ///
     /// # Errors
     /// `EEXIST` when the file is there already; any step's own error, and then nothing is left.
@@ -99,13 +100,15 @@ impl NetNs {
         pinned
     }
 
-    /// Takes the mount and its file away; fine when they are gone already. The namespace ends with its last user.
+    /// Takes the mount and its file away; fine when they are gone already. The namespace ends with its last
+    /// user.
     ///
     /// # Errors
     /// The kernel refuses to unmount or to unlink.
     pub fn remove_pinned(path: &Path) -> Result<()> {
         match rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-            // Gone, or a file left by a creation that was killed before it mounted: only the file is left to remove.
+            // Gone, or a file left by a creation that was killed before it mounted: only the file is left to
+            // remove.
             Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
             Err(errno) => return Err(Error::new("unmount", path.display().to_string(), errno)),
         }

@@ -68,9 +68,9 @@ use rustix::fd::{AsFd, BorrowedFd};
 
 /// A socket to the nf_tables of one network namespace.
 ///
-/// Closing the last descriptor of it after something was deleted waits for an RCU grace period (4-30 ms): the kernel
-/// first ends what the deletion left to do. A caller in a hurry passes a duplicate of the descriptor to a helper that
-/// outlives it.
+/// Closing the last descriptor of it after something was deleted waits for an RCU grace period (4-30 ms): the
+/// kernel first ends what the deletion left to do. A caller in a hurry passes a duplicate of the descriptor
+/// to a helper that outlives it.
 #[derive(Debug)]
 pub struct Nft {
     socket: Socket,

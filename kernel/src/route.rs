@@ -54,8 +54,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// `ip route prepend DST via GW dev IF …`: beside another route to the same place, not instead of it; exactly the
-    /// same route again is `EEXIST`.
+    /// `ip route prepend DST via GW dev IF …`: beside another route to the same place, not instead of it;
+    /// exactly the same route again is `EEXIST`.
     pub fn add(&self) -> Request {
         let head = self.head(RTPROT_BOOT, self.scope.unwrap_or(self.usual_scope()), RTN_UNICAST);
         let message = self.message(RTM_NEWROUTE, REQUEST | ACK | CREATE, &head);

@@ -87,8 +87,8 @@ impl Rtnl {
         self.batch(vec![request])
     }
 
-    /// Sends several requests at once and reads all acknowledgements. The kernel carries them out in order and, after
-    /// one that failed, carries on: what the others did stays done.
+    /// Sends several requests at once and reads all acknowledgements. The kernel carries them out in order
+    /// and, after one that failed, carries on: what the others did stays done.
     ///
     /// # Errors
     /// The first request that the kernel refused.
@@ -96,8 +96,9 @@ impl Rtnl {
         requests.chunks_mut(MESSAGES_AT_ONCE).try_for_each(|chunk| self.batch_once(chunk, |_| {}))
     }
 
-    /// As [`Rtnl::batch`], for at most 64 requests; `read` gets the payload of what the kernel echoes of those that are
-    /// [`Request::echoed`]. Kernels before 6.2 echo nothing of a new link, so the caller must be able to ask instead.
+    /// As [`Rtnl::batch`], for at most 64 requests; `read` gets the payload of what the kernel echoes of
+    /// those that are [`Request::echoed`]. Kernels before 6.2 echo nothing of a new link, so the caller must
+    /// be able to ask instead.
     ///
     /// # Errors
     /// The first request that the kernel refused; `E2BIG` for too many.
@@ -154,7 +155,8 @@ impl Rtnl {
         }
     }
 
-    /// Sends a request for a list and reads all of it: `read` gets the payload of each message and skips by `None`.
+    /// Sends a request for a list and reads all of it: `read` gets the payload of each message and skips by
+    /// `None`.
     ///
     /// # Errors
     /// What the kernel refused; `EAGAIN` when the list changed under each of many attempts.
@@ -173,7 +175,8 @@ impl Rtnl {
         Err(request.refused(Errno::AGAIN))
     }
 
-    /// `false` when the list changed meanwhile. It is read to its end all the same: the socket can do one dump at a time.
+    /// `false` when the list changed meanwhile. It is read to its end all the same: the socket can do one
+    /// dump at a time.
     fn dump_once(&mut self, request: &mut Request, mut each: impl FnMut(&[u8])) -> Result<bool> {
         let sequence = self.send_one(request)?;
         let mut whole = true;

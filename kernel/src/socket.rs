@@ -35,8 +35,8 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace. Acknowledgements are short and carry the kernel's
-    /// words; dumps of the route family are checked strictly.
+    /// Opens a socket in the calling thread's network namespace. Acknowledgements are short and carry the
+    /// kernel's words; dumps of the route family are checked strictly.
     ///
     /// # Errors
     /// The kernel has no such family, or the process no descriptor left.
@@ -151,7 +151,8 @@ fn open_fd(protocol: Protocol) -> rustix::io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Kernels before 4.20 have no strict checking and filter dumps by nothing; every reader here filters once more.
+/// Kernels before 4.20 have no strict checking and filter dumps by nothing; every reader here filters once
+/// more.
 fn strict(fd: BorrowedFd<'_>) -> rustix::io::Result<()> {
     match sys::set_socket_option(fd, SOL_NETLINK, GET_STRICT_CHK, 1) {
         Err(Errno::NOPROTOOPT) => Ok(()),

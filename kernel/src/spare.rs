@@ -1,8 +1,10 @@
-//! A file kept for the next one: making an inode is most of the cost of a small file (50 us on ext4, against 14 us for
-//! writing over a spare one and moving it into place), and who churns leases makes and removes one each time.
+//! A file kept for the next one: making an inode is most of the cost of a small file (50 us on ext4, against
+//! 14 us for writing over a spare one and moving it into place), and who churns leases makes and removes one
+//! each time.
 //!
 //! The spare lies in a directory that nobody reads; only its move gives it a name that counts, so it appears
-//! whole or not at all, and a process killed between leaves nothing but the spare. Whoever uses one holds a lock.
+//! whole or not at all, and a process killed between leaves nothing but the spare. Whoever uses one holds a
+//! lock.
 
 use crate::error::{Error, Result, Tried};
 use crate::file::{FileId, id_of_open};
@@ -54,8 +56,8 @@ impl Spare<'_> {
         }
     }
 
-    /// Takes `name` out of `dir` and keeps it as the spare; false when that is not possible, because there is one already
-    /// or the file is none of ours, and nothing was done.
+    /// Takes `name` out of `dir` and keeps it as the spare; false when that is not possible, because there is
+    /// one already or the file is none of ours, and nothing was done.
     pub fn keep(&self, dir: impl AsFd, name: &str) -> bool {
         let dir = dir.as_fd();
         is_plain(dir, name)
@@ -63,7 +65,8 @@ impl Spare<'_> {
     }
 }
 
-/// A regular file of mode 0600 with one name: what this house makes, and what can be written over without harm.
+/// A regular file of mode 0600 with one name: what this house makes, and what can be written over without
+/// harm.
 fn is_plain(dir: BorrowedFd<'_>, name: &str) -> bool {
     rustix::fs::statat(dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
         let mode = stat.st_mode;

@@ -1,5 +1,5 @@
-//! The only place that may say `unsafe`: system calls that neither std nor rustix offers as safe functions, the
-//! note that every binary of this build carries, and the plugins' allocator.
+//! The only place that may say `unsafe`: system calls that neither std nor rustix offers as safe functions,
+//! the note that every binary of this build carries, and the plugins' allocator.
 #![allow(
     unsafe_code,
     reason = "the one place for what the compiler cannot check; each block tells why it holds"
@@ -62,7 +62,8 @@ pub(crate) fn own_note() -> &'static str {
 /// Sets a socket option that is an `int`.
 pub(crate) fn set_socket_option(fd: BorrowedFd<'_>, level: c_int, option: c_int, value: c_int) -> Result<()> {
     let length = libc::socklen_t::try_from(size_of::<c_int>()).map_err(|_| Errno::INVAL)?;
-    // SAFETY: the kernel reads `length` bytes at the pointer, which is the whole of `value`, alive for the call.
+    // SAFETY: the kernel reads `length` bytes at the pointer, which is the whole of `value`, alive for the
+    // call.
     let status = unsafe {
         libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast::<c_void>(), length)
     };
@@ -77,7 +78,8 @@ pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Result<c_int> {
 
 /// Moves the calling thread into a network namespace that is new.
 pub(crate) fn unshare_network() -> Result<()> {
-    // SAFETY: the danger of unshare is CLONE_FILES, which would hide descriptors from other threads; it is not asked for.
+    // SAFETY: the danger of unshare is CLONE_FILES, which would hide descriptors from other threads; it is
+    // not asked for.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
 }
 
@@ -93,7 +95,8 @@ fn close_range(first: RawFd, last: RawFd) {
     if status == 0 {
         return;
     }
-    // Kernels before 5.9 have no close_range. Nobody there has more than a few descriptors in a short-lived process.
+    // Kernels before 5.9 have no close_range. Nobody there has more than a few descriptors in a short-lived
+    // process.
     for fd in first..=last.min(1023) {
         // SAFETY: as above.
         unsafe { libc::close(fd) };
@@ -114,13 +117,13 @@ pub(crate) fn close_all_but(keep: &[RawFd]) {
 
 /// Runs `child` in a process of its own that is nobody's child but init's, and ends it there.
 ///
-/// Two forks: the first child only makes the second and ends, and is waited for here, so that the caller is left with
-/// no zombie and no SIGCHLD to come. In the child only the calling thread lives: another thread may have held the
-/// allocator's lock at the fork, so `child` must not allocate, free, print, panic or take a lock. It never returns:
-/// no destructor and no atexit handler of the caller runs twice.
+/// Two forks: the first child only makes the second and ends, and is waited for here, so that the caller is
+/// left with no zombie and no SIGCHLD to come. In the child only the calling thread lives: another thread may
+/// have held the allocator's lock at the fork, so `child` must not allocate, free, print, panic or take a
+/// lock. It never returns: no destructor and no atexit handler of the caller runs twice.
 pub(crate) fn fork_detached(child: impl FnOnce()) -> Result<()> {
-    // SAFETY: the new process has its own copy of all memory; what it may do with it is said above and kept by the
-    // callers inside this crate, which only make system calls on what was prepared before.
+    // SAFETY: the new process has its own copy of all memory; what it may do with it is said above and kept
+    // by the callers inside this crate, which only make system calls on what was prepared before.
     let first = check(unsafe { libc::fork() })?;
     if first != 0 {
         return wait_for(first);

@@ -13,7 +13,8 @@ pub fn get(path: &str) -> Result<String> {
     read_short(&file(path)?).tried("read sysctl", path)
 }
 
-/// Makes the sysctl have this value. One that has it already is not written: `/proc/sys` may be mounted read-only.
+/// Makes the sysctl have this value. One that has it already is not written: `/proc/sys` may be mounted
+/// read-only.
 ///
 /// # Errors
 /// There is no such sysctl, it cannot be written, or it does not take the value.
@@ -54,8 +55,8 @@ fn write(path: &str, value: &str) -> Result<()> {
     written.map(drop).tried("set sysctl", format_args!("{path} to {value}"))
 }
 
-/// Forgives ENOENT: a kernel built or booted without IPv6 has none of its settings. Forgives EROFS and EACCES: whoever runs
-/// the runtime in a container of its own may have mounted `/proc/sys` read-only.
+/// Forgives ENOENT: a kernel built or booted without IPv6 has none of its settings. Forgives EROFS and
+/// EACCES: whoever runs the runtime in a container of its own may have mounted `/proc/sys` read-only.
 fn forgive_unsettable(outcome: Result<()>) -> Result<()> {
     match outcome {
         Err(error) if [Errno::NOENT, Errno::ROFS, Errno::ACCESS].contains(&error.errno) => Ok(()),

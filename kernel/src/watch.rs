@@ -23,7 +23,8 @@ pub struct RemovalWatch {
 }
 
 impl RemovalWatch {
-    /// Subscribes in the given namespace, or the calling thread's. To be opened *before* the removal is asked for.
+    /// Subscribes in the given namespace, or the calling thread's. To be opened *before* the removal is asked
+    /// for.
     ///
     /// # Errors
     /// As [`Rtnl::open_in`].

@@ -27,7 +27,8 @@ pub struct Config {
     pub dns: Dns,
     /// The result of the plugin before (ADD), or of the whole chain (CHECK, DEL).
     pub prev_result: Option<Success>,
-    /// GC: the attachments that live. None when the runtime gave no list, which means the same as an empty one.
+    /// GC: the attachments that live. None when the runtime gave no list, which means the same as an empty
+    /// one.
     pub valid_attachments: Option<Vec<ValidAttachment>>,
     value: Value,
     bytes: Vec<u8>,
@@ -88,8 +89,8 @@ impl Config {
         draft.finish(name, version, prev_result)
     }
 
-    /// Reads this plugin's own keys, by Go's rules: keys match whatever their case (the exact spelling first),
-    /// null is absent, what `T` does not know is ignored.
+    /// Reads this plugin's own keys, by Go's rules: keys match whatever their case (the exact spelling
+    /// first), null is absent, what `T` does not know is ignored.
     ///
     /// # Errors
     /// Code 6, naming the path of the key and what was expected there.

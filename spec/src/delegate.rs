@@ -52,7 +52,8 @@ impl Delegate {
     /// Has the delegate do its part of an ADD.
     ///
     /// # Errors
-    /// The delegate's own; code 6 when it succeeded and printed no result. It has to be sent a DEL after either.
+    /// The delegate's own; code 6 when it succeeded and printed no result. It has to be sent a DEL after
+    /// either.
     pub fn add(&self, call: &Add) -> Result<Success> {
         let env = environment(&call.caller, Some(&call.attachment), Some(&call.netns));
         let answer = self.run("ADD", &env, call.config.bytes())?;
@@ -97,8 +98,8 @@ impl Delegate {
 impl Delegate {
     /// Executes the delegate; it has 100 s, or `TIDEWATER_DELEGATE_TIMEOUT` seconds.
     ///
-    /// Once one took too long, what follows in this process is the way back out of the request, for which our own
-    /// caller will not wait as long again.
+    /// Once one took too long, what follows in this process is the way back out of the request, for which our
+    /// own caller will not wait as long again.
     fn run(&self, command: &str, env: &[(&str, OsString)], stdin: &[u8]) -> Result<Vec<u8>> {
         static HUNG: AtomicBool = AtomicBool::new(false);
         let limit = if HUNG.load(Ordering::Relaxed) { patience().min(WAY_BACK) } else { patience() };

@@ -86,8 +86,8 @@ impl Code {
 
 /// A failure as it is printed for the runtime.
 ///
-/// It is no `std::error::Error` by intent: that leaves room for the blanket `From` below, so that `?` turns the
-/// error of any other room into this one.
+/// It is no `std::error::Error` by intent: that leaves room for the blanket `From` below, so that `?` turns
+/// the error of any other room into this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The kind.

@@ -1,7 +1,8 @@
 //! Executing another plugin: same environment, the request by stdin, the answer by stdout, not forever.
 //!
-//! One thread serves both pipes and the process with poll, so it makes no difference whether the plugin reads first
-//! or writes first, and a plugin that leaves a daemon behind with our pipe in its hands does not hold us up.
+//! One thread serves both pipes and the process with poll, so it makes no difference whether the plugin reads
+//! first or writes first, and a plugin that leaves a daemon behind with our pipe in its hands does not hold
+//! us up.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read, Write};
@@ -36,12 +37,13 @@ const LARGEST_QUOTE: usize = 1024;
 
 /// Executes a plugin with `CNI_COMMAND` and `env` on top of this process's environment; gives its stdout.
 ///
-/// Its stderr is ours. It gets a process group of its own, which is killed when it takes too long: after the 100 s that
-/// it may give a delegate of its own (`TIDEWATER_DELEGATE_TIMEOUT` seconds, when that is set) and 20 s to clean up.
+/// Its stderr is ours. It gets a process group of its own, which is killed when it takes too long: after the
+/// 100 s that it may give a delegate of its own (`TIDEWATER_DELEGATE_TIMEOUT` seconds, when that is set) and
+/// 20 s to clean up.
 ///
 /// # Errors
-/// The error object that the plugin printed, as it is; else libcni's words about what it did instead. Code 11 when it
-/// was killed for taking too long, 999 when it could not be executed.
+/// The error object that the plugin printed, as it is; else libcni's words about what it did instead. Code 11
+/// when it was killed for taking too long, 999 when it could not be executed.
 pub fn exec(
     binary: &Path,
     command: &str,

@@ -1,9 +1,10 @@
 //! Reading JSON by Go's rules: keys match whatever their case, and null counts as absent.
 //!
-//! Users have files with wrong case that work today, and containerd sends capability keys capitalised. A struct
-//! tells its field names to the deserializer, so each field is looked up, the exact spelling first. What a
-//! struct does not know is never looked at. An error names the path of the key, `ipam.ranges[0].subnet`; the path is
-//! put together on the way out, so that it costs nothing as long as all is well.
+//! Users have files with wrong case that work today, and containerd sends capability keys capitalised. A
+//! struct tells its field names to the deserializer, so each field is looked up, the exact spelling first.
+//! What a struct does not know is never looked at. An error names the path of the key,
+//! `ipam.ranges[0].subnet`; the path is put together on the way out, so that it costs nothing as long as all
+//! is well.
 //!
 //! `flatten` and untagged enums take their fields verbatim, without these rules: avoid them.
 

@@ -52,8 +52,8 @@ impl NetworkList {
     /// Reads a list from memory; plugins beside its file are not looked for.
     ///
     /// # Errors
-    /// Code 6 for what is no JSON object or has members of wrong types, 7 for a missing name, `no plugins in list`, or a
-    /// plugin without type; 1 when none of its versions is spoken here.
+    /// Code 6 for what is no JSON object or has members of wrong types, 7 for a missing name, `no plugins in
+    /// list`, or a plugin without type; 1 when none of its versions is spoken here.
     pub fn parse(bytes: Vec<u8>) -> Result<NetworkList> {
         let list: Map<String, Value> = serde_json::from_slice(&bytes)
             .map_err(|cause| Error::decoding(format!("parse configuration list: {cause}")))?;
@@ -123,7 +123,8 @@ impl PluginConf {
         declared.and_then(|declared| declared.get(capability)) == Some(&Value::Bool(true))
     }
 
-    /// The object as the plugin gets it (specification, "Deriving request configuration from plugin configuration").
+    /// The object as the plugin gets it (specification, "Deriving request configuration from plugin
+    /// configuration").
     fn with(&self, list: &NetworkList, extra: &Extra<'_>) -> Map<String, Value> {
         let mut request = self.object.clone();
         request.retain(|key, _| key != "capabilities" && !key.starts_with("cni.dev/"));

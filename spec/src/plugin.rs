@@ -106,10 +106,11 @@ pub fn run<P: Plugin>(world: &mut World<'_>) -> u8 {
     1
 }
 
-/// Does what is asked for and gives what is to be printed. `version` becomes the request's as soon as it is known.
+/// Does what is asked for and gives what is to be printed. `version` becomes the request's as soon as it is
+/// known.
 ///
-/// The order of the checks is that of the reference, but for the namespace: that one is looked at before anything
-/// is done.
+/// The order of the checks is that of the reference, but for the namespace: that one is looked at before
+/// anything is done.
 fn serve<P: Plugin>(command: &str, world: &mut World<'_>, version: &mut Option<Version>) -> Result<Vec<u8>> {
     let command = Command::parse(command)?;
     let environment = Environment::read(command, world.env)?;

@@ -101,8 +101,8 @@ impl Success {
         Ok(serde_json::to_value(self.to_wire(version)?)?)
     }
 
-    /// The result in the form of `version` as it is printed: members in the specification's order, 4 spaces of
-    /// indent.
+    /// The result in the form of `version` as it is printed: members in the specification's order, 4 spaces
+    /// of indent.
     ///
     /// # Errors
     /// As [`Success::to_value`].

@@ -108,7 +108,8 @@ impl LeaseDir {
         made.map_err(|cause| io_error(cause).context(format!("lease in {}", self.path.display())))
     }
 
-    /// Removes the lease of an address and keeps its file as the spare, if there is none; fine if somebody else has.
+    /// Removes the lease of an address and keeps its file as the spare, if there is none; fine if somebody
+    /// else has.
     pub(crate) fn release(&self, ip: IpAddr, spare: Option<Spare<'_>>) -> Result<()> {
         let kept = spare.is_some_and(|spare| spare.keep(&self.fd, &ip.to_string()));
         if kept { Ok(()) } else { self.remove(ip) }
@@ -153,8 +154,8 @@ fn lease_at(entry: &DirEntry) -> Result<Option<(IpAddr, Lease)>> {
     }
 }
 
-/// A lease that cannot be read is nobody's, for good. One that cannot be read *now* must not be taken for that: then
-/// nothing is known of it, and the call ends.
+/// A lease that cannot be read is nobody's, for good. One that cannot be read *now* must not be taken for
+/// that: then nothing is known of it, and the call ends.
 fn read(path: &Path) -> Result<Option<Lease>> {
     let file = match files::open(path, OFlags::RDONLY) {
         Ok(file) => file,

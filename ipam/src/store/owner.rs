@@ -91,6 +91,10 @@ pub(crate) fn describe_netns(path: &Path) -> Option<String> {
 pub(crate) struct Owners {
     dir: PathBuf,
     known: BTreeMap<Key, Option<Owner>>,
+    /// Whose file is there but cannot be read.
+    unreadable: BTreeSet<Key>,
+    /// Whether the directory is there, once that was asked.
+    has_directory: Option<bool>,
     /// Who is not known has nothing: all leases have been read.
     complete: bool,
 }
@@ -98,30 +102,47 @@ pub(crate) struct Owners {
 impl Owners {
     /// The owners whose files lie in this directory, if it is there.
     pub(crate) fn new(dir: PathBuf) -> Owners {
-        Owners { dir, known: BTreeMap::new(), complete: false }
+        Owners {
+            dir,
+            known: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            has_directory: None,
+            complete: false,
+        }
     }
 
     /// What is remembered of an attachment; `None` if nothing, or nothing readable.
     pub(crate) fn get(&mut self, key: &Key) -> Option<&Owner> {
         if !self.complete && !self.known.contains_key(key) {
-            let read = self.read(key);
-            self.known.insert(key.clone(), read);
+            let read = self.try_read(key);
+            if read.as_ref().is_err_and(|cause| cause.kind() != ErrorKind::NotFound) {
+                self.unreadable.insert(key.clone());
+            }
+            self.known.insert(key.clone(), read.ok());
         }
         self.known.get(key)?.as_ref()
     }
 
-    /// Whether somebody's having nothing is no proof: there is a file that cannot be read, or not even the directory.
-    pub(crate) fn is_in_doubt(&self, key: &Key) -> bool {
-        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
-        !self.complete && (is_there(&self.path(key)) || !is_there(&self.dir))
+    /// Whether somebody's having nothing is no proof: there is a file that cannot be read, or not even the
+    /// directory. Looked at once: files come and go under the lock.
+    pub(crate) fn is_in_doubt(&mut self, key: &Key) -> bool {
+        if self.complete {
+            return false;
+        }
+        let dir = &self.dir;
+        let has_directory = *self.has_directory.get_or_insert_with(|| fs::symlink_metadata(dir).is_ok());
+        !has_directory || self.unreadable.contains(key)
     }
 
     /// What its file says.
     pub(crate) fn read(&self, key: &Key) -> Option<Owner> {
-        let mut file = files::open(&self.path(key), OFlags::RDONLY).ok()?;
+        self.try_read(key).ok()
+    }
+
+    fn try_read(&self, key: &Key) -> std::io::Result<Owner> {
         let mut text = String::new();
-        file.read_to_string(&mut text).ok()?;
-        Some(Owner::parse(&text))
+        files::open(&self.path(key), OFlags::RDONLY)?.read_to_string(&mut text)?;
+        Ok(Owner::parse(&text))
     }
 
     /// Remembers it, also when that cannot be written. Killed half-way this leaves a torn text, but then also

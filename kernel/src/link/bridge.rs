@@ -30,7 +30,8 @@ const BRIDGE_VLANDB_ENTRY_RANGE: u16 = 2;
 pub struct Bridge<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Its MAC. A bridge that is given none takes the lowest of its ports' and changes it as they come and go.
+    /// Its MAC. A bridge that is given none takes the lowest of its ports' and changes it as they come and
+    /// go.
     pub mac: Mac,
     /// Its MTU; the least of its ports' for `None`.
     pub mtu: Option<u32>,
@@ -41,7 +42,8 @@ pub struct Bridge<'a> {
 }
 
 impl Bridge<'_> {
-    /// `ip link add BRIDGE up address MAC mtu MTU promisc on type bridge vlan_filtering 1`; `EEXIST` when it is there.
+    /// `ip link add BRIDGE up address MAC mtu MTU promisc on type bridge vlan_filtering 1`; `EEXIST` when it
+    /// is there.
     pub fn create(&self) -> Request {
         let flags = if self.promisc { IFF_UP | IFF_PROMISC } else { IFF_UP };
         let message = message(RTM_NEWLINK, REQUEST | ACK | CREATE | EXCL, 0, flags, flags)

@@ -68,7 +68,8 @@ pub struct LinkUp {
     /// The link.
     pub index: u32,
     /// Let the kernel announce the link's IPv4 addresses when it comes up or its MAC is set: the sysctl
-    /// `net.ipv4.conf.IF.arp_notify`, through `IFLA_AF_SPEC`, so that nobody has to go to the namespace's `/proc`.
+    /// `net.ipv4.conf.IF.arp_notify`, through `IFLA_AF_SPEC`, so that nobody has to go to the namespace's
+    /// `/proc`.
     pub arp_notify: bool,
 }
 

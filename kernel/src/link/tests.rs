@@ -1,6 +1,8 @@
-//! Bytes of the link requests, each as `ip` and `bridge` (iproute2 6.1) send them, and the reading of replies.
+//! Bytes of the link requests, each as `ip` and `bridge` (iproute2 6.1) send them, and the reading of
+//! replies.
 //!
-//! Where `ip link set` sends `RTM_NEWLINK` without `NLM_F_CREATE`, we send `RTM_SETLINK`: the kernel takes the same path.
+//! Where `ip link set` sends `RTM_NEWLINK` without `NLM_F_CREATE`, we send `RTM_SETLINK`: the kernel takes
+//! the same path.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::attrs::{

@@ -34,10 +34,12 @@ pub struct Veth<'a> {
 }
 
 impl Veth<'_> {
-    /// One request for both ends: host's end up and on its bridge, container's end down (the kernel refuses one that is
-    /// born up: `ENOTCONN`). A name that is taken, on either side, is `EEXIST`; [`clash`] tells which.
+    /// One request for both ends: host's end up and on its bridge, container's end down (the kernel refuses
+    /// one that is born up: `ENOTCONN`). A name that is taken, on either side, is `EEXIST`; [`clash`] tells
+    /// which.
     ///
-    /// `ip link add HOST up address MAC mtu MTU master BRIDGE type veth peer name IF address MAC mtu MTU netns NS`
+    /// `ip link add HOST up address MAC mtu MTU master BRIDGE type veth peer name IF address MAC mtu MTU
+    /// netns NS`
     pub fn create(&self) -> Request {
         let message = message(RTM_NEWLINK, REQUEST | ACK | CREATE | EXCL, 0, IFF_UP, IFF_UP)
             .attr(IFLA_ADDRESS, &self.host_mac.0)
@@ -49,8 +51,9 @@ impl Veth<'_> {
         Request::new("create veth", object, message)
     }
 
-    /// `ip link set HOST alias TEXT`, by name, so that it can go in one send with [`Veth::create`]: the kernel carries
-    /// out a send in one system call, and a pair without its mark cannot be left behind by a kill.
+    /// `ip link set HOST alias TEXT`, by name, so that it can go in one send with [`Veth::create`]: the
+    /// kernel carries out a send in one system call, and a pair without its mark cannot be left behind by a
+    /// kill.
     pub fn mark(&self, alias: &str) -> Request {
         let message = message(RTM_SETLINK, REQUEST | ACK, 0, 0, 0)
             .attr_str(IFLA_IFNAME, self.host_name)
@@ -58,8 +61,8 @@ impl Veth<'_> {
         Request::new("set alias of", format!("{} to {alias:?}", self.host_name), message)
     }
 
-    /// Makes the pair and marks it, in one send. Gives the index of the container's end, in its own namespace, where the
-    /// kernel tells it with the answer (since 6.2); else it has to be looked up.
+    /// Makes the pair and marks it, in one send. Gives the index of the container's end, in its own
+    /// namespace, where the kernel tells it with the answer (since 6.2); else it has to be looked up.
     ///
     /// # Errors
     /// As [`Veth::create`].
@@ -89,8 +92,8 @@ pub enum Clash {
     Container,
 }
 
-/// Finds out which name an `EEXIST` was about, which the kernel does not say. Asks the container first: a clash there
-/// is the caller's to report, while a host name can be drawn anew.
+/// Finds out which name an `EEXIST` was about, which the kernel does not say. Asks the container first: a
+/// clash there is the caller's to report, while a host name can be drawn anew.
 ///
 /// # Errors
 /// The kernel does not answer.

@@ -1,4 +1,5 @@
-//! Chains: `nft add chain inet tidewater postrouting '{ type nat hook postrouting priority srcnat; policy accept; }'`.
+//! Chains: `nft add chain inet tidewater postrouting '{ type nat hook postrouting priority srcnat; policy
+//! accept; }'`.
 
 use super::number::{NLM_F_CREATE, NLM_F_EXCL, chain as nfta, msg, rule};
 use super::request::{Request, message};
@@ -106,8 +107,8 @@ impl<'a> Chain<'a> {
         Request::new("add base chain", self.to_string(), self.hooked(NLM_F_CREATE, base))
     }
 
-    /// `nft create chain … { type … hook … priority …; policy …; }`: EEXIST where it is there already. What is in the
-    /// same transaction, its first rules, is then made exactly once.
+    /// `nft create chain … { type … hook … priority …; policy …; }`: EEXIST where it is there already. What
+    /// is in the same transaction, its first rules, is then made exactly once.
     pub fn create_base(self, base: &Base) -> Request {
         Request::new("create base chain", self.to_string(), self.hooked(NLM_F_CREATE | NLM_F_EXCL, base))
     }

@@ -1,4 +1,5 @@
-//! Comments: nf_tables keeps opaque user data for whoever made an object; this is how `nft` lays text into it.
+//! Comments: nf_tables keeps opaque user data for whoever made an object; this is how `nft` lays text into
+//! it.
 //!
 //! User data is a row of (type, length, value). The value of a comment ends in NUL; `nft` refuses to read
 //! back a comment longer than [`MAX_COMMENT`].
@@ -36,7 +37,8 @@ pub(super) fn read(mut userdata: &[u8], kind: u8) -> Option<String> {
     }
 }
 
-/// What is kept of a comment: the longest beginning that fits, never half a character, and nothing behind a NUL.
+/// What is kept of a comment: the longest beginning that fits, never half a character, and nothing behind a
+/// NUL.
 pub(super) fn shown(comment: &str) -> &str {
     let comment = comment.split('\0').next().unwrap_or_default();
     let end = (0..=comment.len().min(MAX_COMMENT)).rev().find(|end| comment.is_char_boundary(*end));

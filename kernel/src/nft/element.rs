@@ -7,8 +7,8 @@ use super::{Data, ElementFound, Key, Set, Value, comment};
 use crate::netlink::{Message, NESTED};
 use std::time::Duration;
 
-/// The list of elements of one message is an attribute, whose length has 16 bits. Longer lists are cut here, one
-/// element (at most about 500 bytes) early.
+/// The list of elements of one message is an attribute, whose length has 16 bits. Longer lists are cut here,
+/// one element (at most about 500 bytes) early.
 const LIST_BYTES: usize = 60_000;
 
 /// One element, to be added or deleted.
@@ -26,7 +26,8 @@ pub struct Element<'a> {
 enum End {
     /// No interval: one key.
     Single,
-    /// One field: an element of its own says what comes first after the interval; `None` is the end of all values.
+    /// One field: an element of its own says what comes first after the interval; `None` is the end of all
+    /// values.
     Before(Option<Key>),
     /// Several fields: the last value of each field, in the same element.
     Last(Key),
@@ -38,14 +39,15 @@ impl<'a> Element<'a> {
         Element { key: key.into(), end: End::Single, data: None, comment: None, timeout: None }
     }
 
-    /// `10.0.2.1-10.0.2.7`, for a set of one field with `flags interval`. A prefix is the range from its first
-    /// to its last address.
+    /// `10.0.2.1-10.0.2.7`, for a set of one field with `flags interval`. A prefix is the range from its
+    /// first to its last address.
     pub fn range(first: impl Into<Value>, last: impl Into<Value>) -> Element<'a> {
         let end = last.into().next().map(Key::from);
         Element { end: End::Before(end), ..Element::new(first.into()) }
     }
 
-    /// `10.0.0.0/24 . 80-90`, for a set of several fields with `flags interval`: first and last value of each field.
+    /// `10.0.0.0/24 . 80-90`, for a set of several fields with `flags interval`: first and last value of each
+    /// field.
     pub fn ranges(fields: &[(Value, Value)]) -> Element<'a> {
         let (first, last): (Vec<Value>, Vec<Value>) = fields.iter().copied().unzip();
         Element { end: End::Last(Key::concat(&last)), ..Element::new(Key::concat(&first)) }

@@ -200,8 +200,8 @@ impl Expr<'_> {
         })
     }
 
-    /// The expressions that load, compare and look up; gives the message back for any other. Attribute numbers are
-    /// those of `NFTA_META_*`, `NFTA_PAYLOAD_*`, ….
+    /// The expressions that load, compare and look up; gives the message back for any other. Attribute
+    /// numbers are those of `NFTA_META_*`, `NFTA_PAYLOAD_*`, ….
     fn put_load(&self, data: Message) -> Result<Message, Message> {
         Ok(match self {
             Expr::Meta { key, to } => data.attr_be32(2, key.number()).attr_be32(1, to.number()),

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fmt::Display;
 
-/// How often a list is asked for while others change the ruleset under it. One round of a list of 10 000 elements
-/// takes some milliseconds, of a chain some microseconds.
+/// How often a list is asked for while others change the ruleset under it. One round of a list of 10 000
+/// elements takes some milliseconds, of a chain some microseconds.
 const ROUNDS: u32 = 200;
 
 impl Nft {
@@ -70,7 +70,8 @@ impl Nft {
     /// All tables of the families that this room speaks of.
     ///
     /// # Errors
-    /// As [`Nft::has_table`]; `EINTR` where others changed the ruleset at each of many attempts. So for all lists.
+    /// As [`Nft::has_table`]; `EINTR` where others changed the ruleset at each of many attempts. So for all
+    /// lists.
     pub fn tables(&mut self) -> Result<Vec<TableFound>> {
         // 0 asks for all families.
         let question =
@@ -118,8 +119,9 @@ impl Nft {
 
     /// The elements of a set, in no order.
     ///
-    /// The kernel enlarges the hash table of a set that grew some time later, and a list interrupted by that has as many
-    /// elements twice as it lacks, without being marked as interrupted. It is asked for once more then.
+    /// The kernel enlarges the hash table of a set that grew some time later, and a list interrupted by that
+    /// has as many elements twice as it lacks, without being marked as interrupted. It is asked for once more
+    /// then.
     ///
     /// # Errors
     /// As [`Nft::tables`].
@@ -159,7 +161,8 @@ impl Nft {
         }
     }
 
-    /// Asks for a list until nobody changed the ruleset meanwhile: a list interrupted in the middle may lack entries.
+    /// Asks for a list until nobody changed the ruleset meanwhile: a list interrupted in the middle may lack
+    /// entries.
     fn dump<T>(
         &mut self,
         op: &'static str,
@@ -181,7 +184,8 @@ impl Nft {
         Err(kept_changing(op, object))
     }
 
-    /// One round; `None` where it was interrupted. It is read to its end in any case: a socket has one dump at a time.
+    /// One round; `None` where it was interrupted. It is read to its end in any case: a socket has one dump
+    /// at a time.
     fn dump_once<T>(
         &mut self,
         question: &Message,
@@ -226,7 +230,8 @@ fn refused(reply: &Reply<'_>) -> Option<(Errno, Option<String>)> {
     refusal(reply).map(|refusal| (refusal.errno, refusal.note))
 }
 
-/// The kernel answers before `send` or the previous receive returns; where nothing is queued, the answer was lost.
+/// The kernel answers before `send` or the previous receive returns; where nothing is queued, the answer was
+/// lost.
 fn unanswered(errno: Errno) -> Errno {
     if errno == Errno::AGAIN { Errno::NODATA } else { errno }
 }

@@ -1,4 +1,5 @@
-//! The words of a rule that look at a packet: `ip saddr 10.0.0.0/8`, `iifname @guarded`, `ct state established`.
+//! The words of a rule that look at a packet: `ip saddr 10.0.0.0/8`, `iifname @guarded`, `ct state
+//! established`.
 
 use super::expr::{Compare, Expr, Register};
 use super::{Rule, Selector, Value};

@@ -1,7 +1,7 @@
 //! The hot path: one element, into a set whose surroundings are nearly always there.
 //!
-//! It asks before it acts. A question costs 2 us; a transaction that fails waits for an RCU grace period (4-28 ms
-//! here) with the ruleset locked, so that every other process waits with it.
+//! It asks before it acts. A question costs 2 us; a transaction that fails waits for an RCU grace period
+//! (4-28 ms here) with the ruleset locked, so that every other process waits with it.
 
 use super::{Element, Nft, Set, Transaction};
 use crate::error::Result;
@@ -11,12 +11,12 @@ use rustix::io::Errno;
 const ATTEMPTS: u32 = 8;
 
 impl Nft {
-    /// Puts an element in, whatever was there: nothing is done where it is there already, one with the same key but
-    /// other data or comment is replaced, and what it needs is built where the set is missing.
+    /// Puts an element in, whatever was there: nothing is done where it is there already, one with the same
+    /// key but other data or comment is replaced, and what it needs is built where the set is missing.
     ///
-    /// `missing` gives the transaction that builds the set and its surroundings. Others may build at the same time:
-    /// its requests either are fine where the object is there already (`add`, `flush` before rules), or fail as a
-    /// whole (`create`), and then it is asked again.
+    /// `missing` gives the transaction that builds the set and its surroundings. Others may build at the same
+    /// time: its requests either are fine where the object is there already (`add`, `flush` before rules), or
+    /// fail as a whole (`create`), and then it is asked again.
     ///
     /// # Errors
     /// Of the request that the kernel refused, or of `missing`.
@@ -39,7 +39,8 @@ impl Nft {
             transaction.extend(set.create_elements(std::slice::from_ref(element)));
             match self.commit(&transaction) {
                 Err(error) if attempt < ATTEMPTS && overtaken(error.errno()) => {
-                    // It seemed complete, and was not, or is no longer: asked once more, it might seem so again.
+                    // It seemed complete, and was not, or is no longer: asked once more, it might seem so
+                    // again.
                     incomplete = error.errno() == Errno::NOENT;
                     attempt += 1;
                 }
@@ -58,8 +59,8 @@ impl Nft {
     }
 }
 
-/// Whether somebody else acted between the question and the transaction: put the same key or built the set (`EEXIST`),
-/// removed the key or flushed the ruleset (`ENOENT`).
+/// Whether somebody else acted between the question and the transaction: put the same key or built the set
+/// (`EEXIST`), removed the key or flushed the ruleset (`ENOENT`).
 fn overtaken(errno: Errno) -> bool {
     matches!(errno, Errno::EXIST | Errno::NOENT)
 }

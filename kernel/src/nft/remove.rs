@@ -1,7 +1,7 @@
 //! Removals: gone afterwards, fine if already gone.
 //!
-//! They ask before they delete: a transaction that fails costs a grace period, see `put.rs`. All that goes together
-//! should go by one [`Nft::remove`].
+//! They ask before they delete: a transaction that fails costs a grace period, see `put.rs`. All that goes
+//! together should go by one [`Nft::remove`].
 
 use super::{Chain, Element, Key, Nft, Request, RuleFound, Set, Table};
 use crate::error::Result;
@@ -11,8 +11,8 @@ use rustix::io::Errno;
 const ATTEMPTS: u32 = 8;
 
 impl Nft {
-    /// Commits these deletions, of what was seen shortly before, at once; where an object of one is gone meanwhile,
-    /// each by itself. Says how many of them found what they were to delete.
+    /// Commits these deletions, of what was seen shortly before, at once; where an object of one is gone
+    /// meanwhile, each by itself. Says how many of them found what they were to delete.
     ///
     /// # Errors
     /// Of the request that the kernel refused for another reason than `ENOENT`.
@@ -63,7 +63,8 @@ impl Nft {
         gone(self.apply([chain.delete_rule(handle)]))
     }
 
-    /// Removes the element with this key; `false` where there was none. Of a set of intervals, [`Nft::remove_elements`].
+    /// Removes the element with this key; `false` where there was none. Of a set of intervals,
+    /// [`Nft::remove_elements`].
     ///
     /// # Errors
     /// As [`Nft::remove`].
@@ -121,8 +122,8 @@ impl Nft {
         self.remove(deletions)
     }
 
-    /// The deletions of a chain and of the rules of `base` that lead to it, for [`Nft::remove`]; empty where there is
-    /// no such chain, as then no rule can lead to it.
+    /// The deletions of a chain and of the rules of `base` that lead to it, for [`Nft::remove`]; empty where
+    /// there is no such chain, as then no rule can lead to it.
     ///
     /// # Errors
     /// As [`Nft::tables`].
@@ -158,8 +159,8 @@ impl Nft {
     }
 }
 
-/// Forgives that the object of a deletion is gone: a second removal of the same, one that ran at the same time (garbage
-/// collection), a whole table flushed by an administrator or a firewall service. `false` then.
+/// Forgives that the object of a deletion is gone: a second removal of the same, one that ran at the same
+/// time (garbage collection), a whole table flushed by an administrator or a firewall service. `false` then.
 fn gone(outcome: Result<()>) -> Result<bool> {
     match outcome {
         Ok(()) => Ok(true),

@@ -73,7 +73,8 @@ impl<'a> SetSpec<'a> {
         SetSpec { interval: true, ..self }
     }
 
-    /// `flags constant`: no element may be added once a rule uses it. Not together with a time-out (EOPNOTSUPP).
+    /// `flags constant`: no element may be added once a rule uses it. Not together with a time-out
+    /// (EOPNOTSUPP).
     pub fn constant(self) -> SetSpec<'a> {
         SetSpec { constant: true, ..self }
     }

@@ -41,8 +41,9 @@ impl Transaction {
         &self.requests
     }
 
-    /// The whole datagram. Only the last request asks for an acknowledgement: the kernel goes through all of them
-    /// and reports each that fails anyway, and ten thousand acknowledgements would not fit the receive buffer.
+    /// The whole datagram. Only the last request asks for an acknowledgement: the kernel goes through all of
+    /// them and reports each that fails anyway, and ten thousand acknowledgements would not fit the receive
+    /// buffer.
     fn datagram(&self, mut number: impl FnMut() -> u32) -> Vec<u8> {
         let length: usize = self.requests.iter().map(|request| request.as_bytes().len()).sum();
         let mut bytes = Vec::with_capacity(length + 2 * (HEADER + 4));
@@ -55,7 +56,8 @@ impl Transaction {
         bytes
     }
 
-    /// The error of the request that the kernel refused; it speaks of the opening mark where the whole is refused.
+    /// The error of the request that the kernel refused; it speaks of the opening mark where the whole is
+    /// refused.
     fn error(&self, begin: u32, refusal: Refusal) -> Error {
         let index = refusal.sequence.wrapping_sub(begin).checked_sub(1);
         let request = index.and_then(|index| self.requests.get(usize::try_from(index).ok()?));
@@ -83,8 +85,9 @@ impl Nft {
     /// Sends the transaction and waits until it is in force.
     ///
     /// # Errors
-    /// Of the first request that the kernel refuses: nothing of the transaction is in force then. `EMSGSIZE` where it
-    /// is larger than the send buffer may be (`net.core.wmem_max`, unless root of the first user namespace).
+    /// Of the first request that the kernel refuses: nothing of the transaction is in force then. `EMSGSIZE`
+    /// where it is larger than the send buffer may be (`net.core.wmem_max`, unless root of the first user
+    /// namespace).
     pub fn commit(&mut self, transaction: &Transaction) -> Result<()> {
         if transaction.is_empty() {
             return Ok(());
@@ -120,7 +123,8 @@ impl Nft {
         }
     }
 
-    /// A datagram has to fit the send buffer whole. Beyond `wmem_max` only root of the first user namespace gets.
+    /// A datagram has to fit the send buffer whole. Beyond `wmem_max` only root of the first user namespace
+    /// gets.
     fn make_room(&self, length: usize) -> rustix::io::Result<()> {
         if length <= SMALL {
             return Ok(());
@@ -131,16 +135,17 @@ impl Nft {
         }
     }
 
-    /// Reads the answers until the last request is acknowledged, or there are none left: the kernel has queued all
-    /// of them before `send` returned, so there is nothing to wait for. An error of the commit itself comes *before*
-    /// the acknowledgements of the requests, and they still come.
+    /// Reads the answers until the last request is acknowledged, or there are none left: the kernel has
+    /// queued all of them before `send` returned, so there is nothing to wait for. An error of the commit
+    /// itself comes *before* the acknowledgements of the requests, and they still come.
     fn outcome(&mut self, begin: u32, last: u32) -> rustix::io::Result<Option<Refusal>> {
         let mut refusal: Option<Refusal> = None;
         loop {
             let datagram = match self.socket.receive_now() {
                 Ok(datagram) => datagram,
                 Err(Errno::AGAIN) => return refusal.map_or(Err(Errno::NODATA), |refusal| Ok(Some(refusal))),
-                // Thousands of requests failed at once: the first answers are in the queue, the others were dropped.
+                // Thousands of requests failed at once: the first answers are in the queue, the others were
+                // dropped.
                 Err(Errno::NOBUFS) => continue,
                 Err(errno) => return Err(errno),
             };
@@ -171,9 +176,10 @@ pub(super) struct Refusal {
     pub(super) note: Option<String>,
 }
 
-/// `EAGAIN`: the kernel loaded a module or has to validate the ruleset, and starts over; it does so by itself, and
-/// answers so only where it gives up. `ERESTART`: the ruleset changed since the generation that a batch names
-/// (`NFNL_BATCH_GENID`); ours name none. `EINTR`: a signal came first. Nothing was done in any of these cases.
+/// `EAGAIN`: the kernel loaded a module or has to validate the ruleset, and starts over; it does so by
+/// itself, and answers so only where it gives up. `ERESTART`: the ruleset changed since the generation that a
+/// batch names (`NFNL_BATCH_GENID`); ours name none. `EINTR`: a signal came first. Nothing was done in any of
+/// these cases.
 fn once_more(errno: Errno) -> bool {
     /// `ERESTART`, which has no name in user space.
     const RESTART: i32 = 85;

@@ -1,4 +1,5 @@
-//! Values: the bytes that packets, registers, set keys and map data are made of, and the types `nft` shows them by.
+//! Values: the bytes that packets, registers, set keys and map data are made of, and the types `nft` shows
+//! them by.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,18 +1,20 @@
-//! The allocator of a process that lives for a millisecond: a fixed stretch of memory, given out front to back.
+//! The allocator of a process that lives for a millisecond: a fixed stretch of memory, given out front to
+//! back.
 //!
-//! A general allocator asks the kernel for pages and gives them back, some thirty system calls in one ADD; here the
-//! pages are in the binary's own zeroed data and the end of the process frees them. What does not fit goes to the
-//! system's allocator, so that a large request costs no more than it would without.
+//! A general allocator asks the kernel for pages and gives them back, some thirty system calls in one ADD;
+//! here the pages are in the binary's own zeroed data and the end of the process frees them. What does not
+//! fit goes to the system's allocator, so that a large request costs no more than it would without.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes given out before the system's allocator is asked: an ADD takes some 150 KiB, most of it buffers whose
-/// pages are never touched.
+/// Bytes given out before the system's allocator is asked: an ADD takes some 150 KiB, most of it buffers
+/// whose pages are never touched.
 const SIZE: usize = 512 * 1024;
 
-/// The allocator. A plugin's `main.rs` names it by `#[global_allocator]`; a daemon must not, nothing is reused.
+/// The allocator. A plugin's `main.rs` names it by `#[global_allocator]`; a daemon must not, nothing is
+/// reused.
 pub struct Arena {
     used: AtomicUsize,
     memory: UnsafeCell<Memory>,
@@ -21,7 +23,8 @@ pub struct Arena {
 #[repr(C, align(64))]
 struct Memory([u8; SIZE]);
 
-// SAFETY: `memory` is only reached through the stretches that `take` gives out, each to one caller; `used` is atomic.
+// SAFETY: `memory` is only reached through the stretches that `take` gives out, each to one caller; `used` is
+// atomic.
 unsafe impl Sync for Arena {}
 
 impl std::fmt::Debug for Arena {
@@ -65,16 +68,16 @@ impl Arena {
         }
     }
 
-    /// Changes the end of the stretch that was given out last; false when it is another. Acquire and release, here and
-    /// in `take`, so that what one thread wrote to a stretch happens before another gets it.
+    /// Changes the end of the stretch that was given out last; false when it is another. Acquire and release,
+    /// here and in `take`, so that what one thread wrote to a stretch happens before another gets it.
     fn move_end(&self, end: usize, to: usize) -> bool {
         to <= SIZE && self.used.compare_exchange(end, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
-// SAFETY: a stretch is given out once (`take` moves `used` past it in one atomic step) and is used up unless it is the
-// last one, whose return makes it free again; sizes and alignments are those of the layout; what lies outside the
-// arena came from `System` and goes back there.
+// SAFETY: a stretch is given out once (`take` moves `used` past it in one atomic step) and is used up unless
+// it is the last one, whose return makes it free again; sizes and alignments are those of the layout; what
+// lies outside the arena came from `System` and goes back there.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match self.take(layout) {

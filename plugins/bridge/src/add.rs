@@ -43,8 +43,8 @@ pub(crate) fn add(call: &Add) -> Result<Success> {
         None => None,
     };
     masquerade(&plan, &label, &result, &mut undo)?;
-    let ends = settle(&mut sockets, &plan, &pair, &target)?;
-    result.interfaces = interfaces(call, &bridge, ends, gateway.as_ref());
+    let port = settle(&mut sockets, &plan, &pair, &target)?;
+    result.interfaces = interfaces(call, &bridge, &port, &pair, gateway.as_ref());
     if !plan.dns.is_empty() {
         result.dns = plan.dns;
     }
@@ -58,7 +58,7 @@ fn lease<'a>(plan: &Plan, call: &'a Add, undo: &mut Undo<'a>) -> Result<Success>
         return Ok(Success::default());
     };
     let ipam = Ipam::find(plugin, &call.caller)?;
-    // Tracked before the call: a delegate that failed half-way has to be told to release, spec §4.
+    // A delegate that failed half-way has to be told to release, spec §4; in process it does so by itself.
     let mut result = match ipam.add(call) {
         Ok(result) => result,
         Err(error) => {
@@ -118,31 +118,32 @@ fn masquerade(plan: &Plan, label: &Label, result: &Success, undo: &mut Undo<'_>)
     masquerade::ensure(backend, label, &addresses)
 }
 
-/// Both ends as they are now; when the container's is up, the port forwards and the neighbours were told.
-fn settle(sockets: &mut Sockets, plan: &Plan, pair: &Pair, target: &Target<'_>) -> Result<(Link, Link)> {
+/// The host's end as it is now; when the container's is up, the port is in use and the neighbours were told.
+fn settle(sockets: &mut Sockets, plan: &Plan, pair: &Pair, target: &Target<'_>) -> Result<Link> {
     if !plan.container.up {
-        return apply::both_ends(sockets, target.index, &pair.host_name);
+        return apply::host_end(&mut sockets.host, &pair.host_name);
     }
-    let ends = apply::settle(sockets, target.index, &pair.host_name)?;
+    let port = apply::settle(&mut sockets.host, &pair.host_name)?;
     if plan.ipam.is_some() {
         apply::announce(sockets, target, pair.mac)?;
     }
-    Ok(ends)
+    Ok(port)
 }
 
 /// Bridge, host's end, container's end, and the gateway's own interface where a VLAN has one.
-fn interfaces(
-    call: &Add,
-    bridge: &Link,
-    (inside, outside): (Link, Link),
-    gateway: Option<&Link>,
-) -> Vec<Interface> {
+fn interfaces(call: &Add, bridge: &Link, port: &Link, pair: &Pair, gateway: Option<&Link>) -> Vec<Interface> {
     let host = |link: &Link| Interface {
         name: link.name.clone(),
         mac: link.mac.map(|mac| mac.to_string()),
         mtu: Some(link.mtu),
         ..Interface::default()
     };
-    let container = Interface { sandbox: Some(call.netns.display().to_string()), ..host(&inside) };
-    [host(bridge), host(&outside), container].into_iter().chain(gateway.map(host)).collect()
+    let container = Interface {
+        name: call.attachment.ifname.to_string(),
+        mac: Some(pair.mac.to_string()),
+        mtu: Some(port.mtu),
+        sandbox: Some(call.netns.display().to_string()),
+        ..Interface::default()
+    };
+    [host(bridge), host(port), container].into_iter().chain(gateway.map(host)).collect()
 }

@@ -1,7 +1,7 @@
 //! The bridge itself: created when missing, brought to the wished state by difference, never removed.
 //!
-//! Many ADDs may do this at once: creation is one exclusive request that carries name, MAC, MTU and "up", so a
-//! bridge is never seen half-made, and whoever loses the race finds the winner's.
+//! Many ADDs may do this at once: creation is one exclusive request that carries name, MAC, MTU and "up", so
+//! a bridge is never seen half-made, and whoever loses the race finds the winner's.
 
 use crate::config::BridgeWish;
 use kernel::error::Errno;
@@ -84,8 +84,9 @@ fn adjust(host: &mut Rtnl, wish: &BridgeWish, found: &Link) -> Result<()> {
     Ok(())
 }
 
-/// A locally administered MAC that stays the same on this host over reboots and differs between hosts, so that
-/// neighbours' caches stay right and two hosts on one wire do not clash. Random where the host has no identity.
+/// A locally administered MAC that stays the same on this host over reboots and differs between hosts, so
+/// that neighbours' caches stay right and two hosts on one wire do not clash. Random where the host has no
+/// identity.
 fn stable_mac(name: &str) -> Result<Mac> {
     let identity = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
     if identity.trim().is_empty() {

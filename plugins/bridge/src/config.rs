@@ -181,8 +181,8 @@ impl Plan {
     }
 }
 
-/// What DEL needs to know. It reads no other key: a configuration that was made worse after the ADD must not keep a
-/// container from being deleted.
+/// What DEL needs to know. It reads no other key: a configuration that was made worse after the ADD must not
+/// keep a container from being deleted.
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Removal {

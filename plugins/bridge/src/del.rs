@@ -1,7 +1,8 @@
 //! DEL: rules, link, lease, in this order.
 //!
-//! The lease goes last, and only when the link is gone: while it stands nobody else can have the address, so a rule for
-//! that address is this attachment's own, and no link with the address meets another. The namespace and `prevResult` are welcome but not needed.
+//! The lease goes last, and only when the link is gone: while it stands nobody else can have the address, so
+//! a rule for that address is this attachment's own, and no link with the address meets another. The
+//! namespace and `prevResult` are welcome but not needed.
 
 use crate::config::Removal;
 use crate::pair;
@@ -24,7 +25,8 @@ pub(crate) fn del(call: &Del) -> Result<()> {
     let mut effort = BestEffort::new();
     let removal = effort.note(call.config.own::<Removal>());
     let ipam = call.config.ipam.as_ref().and_then(|plugin| effort.note(Ipam::find(plugin, &call.caller)));
-    // The netfilter sockets stay open until the link is gone: closing one after a delete waits for the kernel.
+    // The netfilter sockets stay open until the link is gone: closing one after a delete waits for the
+    // kernel.
     let mut open = Vec::new();
     if removal.as_ref().is_some_and(|removal| removal.ip_masq) {
         let known = effort.note(addresses(call, ipam.as_ref())).flatten();
@@ -43,8 +45,9 @@ pub(crate) fn del(call: &Del) -> Result<()> {
     effort.finish()
 }
 
-/// The addresses whose rules may be there: those leased now and those that the ADD reported. `None` when nobody can
-/// say: a foreign IPAM plugin is not asked, and a runtime that lost its cache, or whose ADD failed, has no result.
+/// The addresses whose rules may be there: those leased now and those that the ADD reported. `None` when
+/// nobody can say: a foreign IPAM plugin is not asked, and a runtime that lost its cache, or whose ADD
+/// failed, has no result.
 fn addresses(call: &Del, ipam: Option<&Ipam>) -> Result<Option<Vec<IpAddr>>> {
     let reported = call.config.prev_result.as_ref();
     let leased = ipam.map(|ipam| ipam.held(call)).transpose()?.flatten();
@@ -56,8 +59,8 @@ fn addresses(call: &Del, ipam: Option<&Ipam>) -> Result<Option<Vec<IpAddr>>> {
     Ok(Some(addresses.into_iter().collect()))
 }
 
-/// By the host's end, which needs no namespace; what the reference bridge made, and what somebody renamed or moved, is
-/// found from the container.
+/// By the host's end, which needs no namespace; what the reference bridge made, and what somebody renamed or
+/// moved, is found from the container.
 fn remove_link(
     call: &Del,
     label: &Label,
@@ -88,9 +91,9 @@ fn remove_link(
     Ok(link::remove_early(&mut container, found.index, keep).map(drop)?)
 }
 
-/// Whether the container's interface is one that a bridge plugin made for this attachment: ours by its name or mark, or
-/// the reference's, which leaves no mark but a name of its form and a port of this bridge. Another network's
-/// interface of the same name, and one made by hand, are not.
+/// Whether the container's interface is one that a bridge plugin made for this attachment: ours by its name
+/// or mark, or the reference's, which leaves no mark but a name of its form and a port of this bridge.
+/// Another network's interface of the same name, and one made by hand, are not.
 fn may_be_of_bridge(host: &mut Rtnl, label: &Label, bridge: &str, inside: &Link) -> Result<bool> {
     if inside.kind.as_deref() != Some("veth") {
         return Ok(false);
@@ -112,8 +115,8 @@ fn may_be_of_bridge(host: &mut Rtnl, label: &Label, bridge: &str, inside: &Link)
     Ok(outside.name == label.host_ifname(0) || is_reference_name(&outside.name) && of_this_bridge)
 }
 
-/// Whether the interface has an address that is leased to the attachment: then it is the attachment's, wherever its other
-/// end went.
+/// Whether the interface has an address that is leased to the attachment: then it is the attachment's,
+/// wherever its other end went.
 fn has_any(container: &mut Rtnl, inside: &Link, leased: &[IpAddr]) -> Result<bool> {
     if leased.is_empty() {
         return Ok(false);

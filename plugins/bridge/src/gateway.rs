@@ -12,8 +12,8 @@ use spec::error::{Error, Result};
 use spec::result::Ip;
 use steps::forwarding;
 
-/// Gives the bridge (or, with a VLAN, the bridge's interface in that VLAN, which is returned) each gateway's address, and
-/// switches forwarding on.
+/// Gives the bridge (or, with a VLAN, the bridge's interface in that VLAN, which is returned) each gateway's
+/// address, and switches forwarding on.
 ///
 /// # Errors
 /// The bridge has an address that conflicts and may not be replaced, or the kernel refuses.
@@ -103,8 +103,8 @@ fn conflicts(have: IpNet, wanted: IpNet) -> bool {
     same_family && (wanted.addr().is_ipv4() || have.contains(&wanted.addr()) || wanted.contains(&have.addr()))
 }
 
-/// A bridge that somebody else made may take its MAC from its ports and change it when one leaves, and with it
-/// every neighbour's cache. Set explicitly, it stays.
+/// A bridge that somebody else made may take its MAC from its ports and change it when one leaves, and with
+/// it every neighbour's cache. Set explicitly, it stays.
 fn pin_mac(host: &mut Rtnl, interface: &Link) -> Result<()> {
     match interface.mac {
         Some(mac) => Ok(host.request(link::set_mac(interface.index, mac))?),
@@ -116,8 +116,8 @@ fn vlan_name(bridge: &Link, id: u16) -> String {
     format!("{}.{id}", bridge.name)
 }
 
-/// The host's own interface in a VLAN of the bridge, `<bridge>.<vlan>`: one end of a veth whose other end is a
-/// port in that VLAN. Whoever made it, and however far that came, it is as it should be afterwards.
+/// The host's own interface in a VLAN of the bridge, `<bridge>.<vlan>`: one end of a veth whose other end is
+/// a port in that VLAN. Whoever made it, and however far that came, it is as it should be afterwards.
 fn vlan_interface(host: &mut Rtnl, plan: &Plan, bridge: &Link, id: u16) -> Result<Link> {
     let name = vlan_name(bridge, id);
     let interface = match link::get(host, LinkRef::Name(&name))? {

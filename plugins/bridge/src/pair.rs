@@ -1,4 +1,5 @@
-//! The veth pair: one end a port of the bridge, the other born in the container's namespace under its final name.
+//! The veth pair: one end a port of the bridge, the other born in the container's namespace under its final
+//! name.
 
 use crate::bridge::PORTS_MAX;
 use crate::config::Plan;
@@ -89,8 +90,8 @@ pub(crate) fn create(
     )))
 }
 
-/// Whether this name can be used for the host's end. What a killed ADD of this attachment left under it goes now; a
-/// stranger's link stays. Asked before the pair is made, because the mark goes with it by name.
+/// Whether this name can be used for the host's end. What a killed ADD of this attachment left under it goes
+/// now; a stranger's link stays. Asked before the pair is made, because the mark goes with it by name.
 fn free_name(host: &mut Rtnl, name: &str, label: &Label) -> Result<bool> {
     match link::get(host, LinkRef::Name(name))? {
         None => Ok(true),
@@ -102,8 +103,8 @@ fn free_name(host: &mut Rtnl, name: &str, label: &Label) -> Result<bool> {
     }
 }
 
-/// A name was taken between the look and the creation. In the container that is the caller's mistake; on the host the
-/// next name is tried.
+/// A name was taken between the look and the creation. In the container that is the caller's mistake; on the
+/// host the next name is tried.
 fn refuse_taken(sockets: &mut Sockets, attachment: &Attachment) -> Result<()> {
     match steps::apply::has_interface(sockets, &attachment.ifname)? {
         true => Err(taken(attachment)),

@@ -1,4 +1,5 @@
-//! The CNI plugin `loopback`: brings the container's `lo` up. It has no keys, and `CNI_IFNAME` means nothing to it.
+//! The CNI plugin `loopback`: brings the container's `lo` up. It has no keys, and `CNI_IFNAME` means nothing
+//! to it.
 
 use kernel::addr;
 use kernel::link::{self, Link, LinkRef};
@@ -59,7 +60,8 @@ fn find(container: &mut Rtnl) -> Result<Link> {
         .ok_or_else(|| Error::internal("the namespace has no interface lo"))
 }
 
-/// The first address of each family; on `lo` there must be none but loopback addresses, besides link-local ones.
+/// The first address of each family; on `lo` there must be none but loopback addresses, besides link-local
+/// ones.
 fn loopback_addresses(container: &mut Rtnl, lo: &Link) -> Result<Vec<Ip>> {
     let found = addr::list(container, lo.index)?;
     if let Some(stranger) = found.iter().find(|address| !address.net.addr().is_loopback()) {

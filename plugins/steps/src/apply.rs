@@ -5,6 +5,7 @@ use crate::sockets::Sockets;
 use kernel::addr::{self, Address};
 use kernel::link::{self, Link, LinkRef, LinkUp, OperState, PortState};
 use kernel::route::Route;
+use kernel::rtnl::Rtnl;
 use kernel::sysctl;
 use spec::error::{Error, Result};
 use spec::names::IfName;
@@ -71,8 +72,8 @@ pub fn apply(sockets: &mut Sockets, target: &Target<'_>, result: &Success) -> Re
 
 /// Tells the neighbours who has the addresses now (gratuitous ARP, unsolicited neighbour advertisement).
 ///
-/// Setting the MAC that the link has makes the kernel announce it; it is done last, because frames sent before
-/// the bridge port forwards are lost.
+/// Setting the MAC that the link has makes the kernel announce it; it is done last, because frames sent
+/// before the bridge port forwards are lost.
 ///
 /// # Errors
 /// The kernel refused the address.
@@ -147,27 +148,28 @@ fn give_up_on_detection(sockets: &mut Sockets, target: &Target<'_>) -> Result<()
     }
 }
 
-/// Waits until the bridge has taken the port into use, and tells how both ends are. Without STP frames pass then.
+/// Waits until the bridge has taken the port into use, and tells how the host's end is. Without STP frames pass
+/// then; the container's end is in use since it came up.
 ///
-/// Asking for a link makes the kernel settle its carrier on the spot, so the first look is enough; kernels before
-/// 6.9 do that by themselves a moment later.
+/// Asking for a link makes the kernel settle its carrier on the spot, so the first look is enough; kernels
+/// before 6.9 do that by themselves a moment later.
 ///
 /// # Errors
-/// An end is gone, or the bridge port stays disabled for [`PORT_LIMIT`].
-pub fn settle(sockets: &mut Sockets, container: u32, host: &str) -> Result<(Link, Link)> {
+/// The end is gone, or the bridge port stays disabled for [`PORT_LIMIT`].
+pub fn settle(host: &mut Rtnl, name: &str) -> Result<Link> {
     let deadline = Instant::now() + PORT_LIMIT;
     loop {
-        let (inside, outside) = both_ends(sockets, container, host)?;
+        let port = host_end(host, name)?;
         // With STP on, the bridge listens and learns for half a minute before it forwards: that is its business.
-        let enabled = outside.port.is_none_or(|port| port.port_state != PortState::Disabled);
-        if enabled && outside.operstate == OperState::Up {
-            return Ok((inside, outside));
+        let enabled = port.port.is_none_or(|port| port.port_state != PortState::Disabled);
+        if enabled && port.operstate == OperState::Up {
+            return Ok(port);
         }
         if Instant::now() > deadline {
             return Err(Error::internal(format!(
-                "bridge port in error state: {host} is {:?} with its port {:?} after {} s",
-                outside.operstate,
-                outside.port.map(|port| port.port_state),
+                "bridge port in error state: {name} is {:?} with its port {:?} after {} s",
+                port.operstate,
+                port.port.map(|port| port.port_state),
                 PORT_LIMIT.as_secs()
             )));
         }
@@ -175,14 +177,13 @@ pub fn settle(sockets: &mut Sockets, container: u32, host: &str) -> Result<(Link
     }
 }
 
-/// Both ends of a veth pair as they are now.
+/// The host's end of a pair as it is now.
 ///
 /// # Errors
-/// An end is gone.
-pub fn both_ends(sockets: &mut Sockets, container: u32, host: &str) -> Result<(Link, Link)> {
-    let inside = link::get(&mut sockets.container, LinkRef::Index(container))?;
-    let outside = link::get(&mut sockets.host, LinkRef::Name(host))?;
-    inside.zip(outside).ok_or_else(|| Error::internal("the veth pair vanished while it was being set up"))
+/// It is gone.
+pub fn host_end(host: &mut Rtnl, name: &str) -> Result<Link> {
+    link::get(host, LinkRef::Name(name))?
+        .ok_or_else(|| Error::try_again(format!("set up interface {name}: somebody removed it meanwhile")))
 }
 
 /// Whether the namespace has an interface of this name.

@@ -1,4 +1,5 @@
-//! Gateways of a result: the address that a network's gateway has when IPAM names none, and the default route.
+//! Gateways of a result: the address that a network's gateway has when IPAM names none, and the default
+//! route.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use spec::result::{Ip, Route, Success};

@@ -10,8 +10,9 @@ use std::net::IpAddr;
 
 /// The IPAM plugin of a configuration.
 ///
-/// Ours runs in process when the binary that a caller would execute is of this very build (`ipam::in_process`):
-/// that saves a process for each operation and changes nothing else. Any other is executed, spec §4.
+/// Ours runs in process when the binary that a caller would execute is of this very build
+/// (`ipam::in_process`): that saves a process for each operation and changes nothing else. Any other is
+/// executed, spec §4.
 #[derive(Debug)]
 pub enum Ipam {
     /// `host-local` or `static` of this build.
@@ -87,7 +88,8 @@ impl Ipam {
         }
     }
 
-    /// The addresses that the attachment holds now; `None` where IPAM is a foreign program, which cannot be asked.
+    /// The addresses that the attachment holds now; `None` where IPAM is a foreign program, which cannot be
+    /// asked.
     ///
     /// # Errors
     /// The lease store cannot be read.

@@ -1,7 +1,8 @@
 //! What several plugins do, written once: undo, sockets, lease, interface, masquerade, spoof check.
 //!
-//! A step takes what the step before returned and hands on what the next one needs; nothing is looked up twice.
-//! This is the floor where CNI words and kernel words meet: `spec` and `kernel` do not know each other.
+//! A step takes what the step before returned and hands on what the next one needs; nothing is looked up
+//! twice. This is the floor where CNI words and kernel words meet: `spec` and `kernel` do not know each
+//! other.
 
 pub mod apply;
 pub mod best_effort;

@@ -39,7 +39,8 @@ pub fn requested(keys: &MacKeys, cni_args: &[(String, String)]) -> Result<Option
 /// Reads a unicast MAC address.
 ///
 /// # Errors
-/// Code 7 when it is malformed, all zero or a group address: the kernel would refuse it later with less to say.
+/// Code 7 when it is malformed, all zero or a group address: the kernel would refuse it later with less to
+/// say.
 pub fn parse(text: &str) -> Result<Mac> {
     let mac: Mac = text.parse().map_err(|_| {
         Error::invalid_config(format!("invalid MAC address {text:?}: want aa:bb:cc:dd:ee:ff"))

@@ -1,7 +1,7 @@
 //! Masquerade: what leaves the containers' own subnet leaves with the host's address.
 //!
-//! Two backends write it; removal looks for the work of both, and for what the reference plugins had left for the
-//! same attachment, because a node may have been upgraded with the container running.
+//! Two backends write it; removal looks for the work of both, and for what the reference plugins had left for
+//! the same attachment, because a node may have been upgraded with the container running.
 
 mod iptables;
 mod nftables;
@@ -61,9 +61,9 @@ pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()>
     }
 }
 
-/// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had; without them
-/// all elements are looked through for its mark. The socket comes back open: closing it after a delete waits until the kernel has freed what was deleted, so
-/// the caller chooses who does.
+/// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had;
+/// without them all elements are looked through for its mark. The socket comes back open: closing it after a
+/// delete waits until the kernel has freed what was deleted, so the caller chooses who does.
 ///
 /// # Errors
 /// The kernel or `iptables` refused; what is not there is no error.

@@ -37,8 +37,8 @@ pub fn open_netns(path: &Path) -> Result<NetNs> {
     NetNs::open(path).map_err(|error| Error::invalid_netns(error.to_string()))
 }
 
-/// Opens the container's namespace if it still lives. A path that is missing, or whose mount is gone so that a plain file
-/// is left, is a namespace that ended, and with it everything in it.
+/// Opens the container's namespace if it still lives. A path that is missing, or whose mount is gone so that
+/// a plain file is left, is a namespace that ended, and with it everything in it.
 ///
 /// # Errors
 /// Code 8 when it may live but cannot be opened, for want of permission or of descriptors.

@@ -71,8 +71,8 @@ pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
     Ok(())
 }
 
-/// Removes what binds the attachment's port, also what the reference plugin had made; returns the open socket, see
-/// [`crate::masquerade::remove`].
+/// Removes what binds the attachment's port, also what the reference plugin had made; returns the open
+/// socket, see [`crate::masquerade::remove`].
 ///
 /// # Errors
 /// The kernel refused; what is not there is no error.
@@ -114,8 +114,8 @@ fn elements_of(nft: &mut Nft, chosen: impl Fn(&str, &str) -> bool) -> Result<Vec
     Ok(deletions)
 }
 
-/// The deletions of the reference plugin's: its chains are named after container and interface, its rules carry
-/// both as comment.
+/// The deletions of the reference plugin's: its chains are named after container and interface, its rules
+/// carry both as comment.
 fn of_reference(nft: &mut Nft, attachment: &Attachment) -> Result<Vec<Request>> {
     let (container, ifname) = (&attachment.container, &attachment.ifname);
     let comment = format!("macspoofchk-{container}-{ifname}");

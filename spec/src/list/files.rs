@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::fold;
 
 impl NetworkList {
-    /// Loads a list with its plugins, those in the file and those in the directory named after the network beside it. A
-    /// file that is no `.conflist` and has no `plugins` is the configuration of a single plugin.
+    /// Loads a list with its plugins, those in the file and those in the directory named after the network
+    /// beside it. A file that is no `.conflist` and has no `plugins` is the configuration of a single plugin.
     ///
     /// # Errors
     /// Code 5 when a file cannot be read, `no plugin configs found` when there is no plugin; else as
@@ -25,8 +25,8 @@ impl NetworkList {
     /// Loads the network of that name: the first among the lists, then among the single plugins.
     ///
     /// # Errors
-    /// `no net configuration with name "N" in DIR`, `no net configurations found in DIR`, and whatever is wrong with a
-    /// file that is looked at before the right one.
+    /// `no net configuration with name "N" in DIR`, `no net configurations found in DIR`, and whatever is
+    /// wrong with a file that is looked at before the right one.
     pub fn load_by_name(directory: &Path, name: &str) -> Result<NetworkList> {
         let files = NetworkList::list_dir(directory)?;
         for file in &files {
@@ -42,8 +42,8 @@ impl NetworkList {
         }))
     }
 
-    /// The configuration files of a directory: `.conflist` sorted, then `.conf` and `.json` sorted. A directory that
-    /// does not exist has none.
+    /// The configuration files of a directory: `.conflist` sorted, then `.conf` and `.json` sorted. A
+    /// directory that does not exist has none.
     ///
     /// # Errors
     /// Code 5 when the directory cannot be read.

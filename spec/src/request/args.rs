@@ -7,8 +7,8 @@ impl Caller {
     /// The pairs of `CNI_ARGS` whose keys are `known`, in order; `IgnoreUnknown` is always known.
     ///
     /// # Errors
-    /// `ARGS: …` for a pair without exactly one `=`, and for unknown keys unless `IgnoreUnknown` is true. They
-    /// have code 999 as in the reference, which runtimes' tests rely on.
+    /// `ARGS: …` for a pair without exactly one `=`, and for unknown keys unless `IgnoreUnknown` is true.
+    /// They have code 999 as in the reference, which runtimes' tests rely on.
     pub fn args(&self, known: &[&str]) -> Result<Vec<(String, String)>> {
         let mut found = Vec::new();
         let mut unknown = Vec::new();

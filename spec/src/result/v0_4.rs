@@ -1,4 +1,5 @@
-//! Results of 0.3.0, 0.3.1 and 0.4.0: each address tells its family, interfaces have neither MTU nor the rest.
+//! Results of 0.3.0, 0.3.1 and 0.4.0: each address tells its family, interfaces have neither MTU nor the
+//! rest.
 
 use std::net::IpAddr;
 

@@ -69,8 +69,8 @@ pub(super) fn check(label: &Label, addresses: &[IpNet]) -> Result<()> {
     Ok(())
 }
 
-/// The deletions of what this attachment has in nftables: its elements, and the rules that the reference plugins
-/// had made for it. An address that somebody else has by now keeps that one's element.
+/// The deletions of what this attachment has in nftables: its elements, and the rules that the reference
+/// plugins had made for it. An address that somebody else has by now keeps that one's element.
 pub(super) fn deletions(nft: &mut Nft, label: &Label, addresses: Option<&[IpAddr]>) -> Result<Vec<Request>> {
     let mut deletions = nft.rules_by_comment(REFERENCE, |comment| label.marks(comment))?;
     for (name, subnet) in sets(nft)? {
@@ -119,9 +119,9 @@ pub(super) fn available() -> Result<()> {
     Ok(())
 }
 
-/// Everything that an element needs and that is not there: for the first attachment of a subnet, and after somebody
-/// flushed the ruleset or the chain. Chain and set are created together with their rules, hence once, however many
-/// ADDs build at the same time.
+/// Everything that an element needs and that is not there: for the first attachment of a subnet, and after
+/// somebody flushed the ruleset or the chain. Chain and set are created together with their rules, hence
+/// once, however many ADDs build at the same time.
 fn missing(nft: &mut Nft, address: IpNet) -> kernel::error::Result<Transaction> {
     let mut transaction: Transaction = [TABLE.add()].into_iter().collect();
     if nft.chain(POSTROUTING)?.is_none() {
@@ -170,7 +170,8 @@ fn sets(nft: &mut Nft) -> Result<Vec<(String, IpNet)>> {
     Ok(names.filter_map(|name| subnet_of(&name).map(|subnet| (name, subnet))).collect())
 }
 
-/// `masquerade-10.1.0.0-16`, `masquerade-fd00_1__-64`: slash and colon would not be read back by `nft` in a name.
+/// `masquerade-10.1.0.0-16`, `masquerade-fd00_1__-64`: slash and colon would not be read back by `nft` in a
+/// name.
 fn set_name(address: IpNet) -> String {
     let subnet = address.trunc();
     format!("{PREFIX}{}-{}", subnet.addr(), subnet.prefix_len()).replace(':', "_")
