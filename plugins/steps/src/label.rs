@@ -17,6 +17,8 @@ const ALIAS_MAX: usize = 255;
 /// The mark of one attachment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
+    /// Network, container id, interface: what the mark is made of.
+    names: (NetworkName, String, String),
     network: String,
     attachment: String,
     words: String,
@@ -35,12 +37,19 @@ impl Label {
     pub fn of(network: &NetworkName, container: &str, ifname: &str) -> Label {
         let words = format!("net: {network}, if: {ifname}, id: {container}").replace('"', "");
         Label {
+            names: (network.clone(), container.to_owned(), ifname.to_owned()),
             network: network_hash(network),
             attachment: attachment_hash(container, ifname),
             words,
             chain_seed: format!("{network}{container}"),
             iptables_comment: format!(r#"name: \"{network}\" id: \"{container}\""#),
         }
+    }
+
+    /// What the mark is made of: network, container id, interface.
+    pub fn names(&self) -> (&NetworkName, &str, &str) {
+        let (network, container, ifname) = &self.names;
+        (network, container, ifname)
     }
 
     /// The comment of a rule or element in nftables.
@@ -51,6 +60,12 @@ impl Label {
     /// The alias of a link (`ip link` shows it).
     pub fn alias(&self) -> String {
         self.text(ALIAS_MAX)
+    }
+
+    /// What the reference plugins hash for the names of chains and links: network and container id, without the
+    /// interface and without a separator.
+    pub fn seed(&self) -> &str {
+        &self.chain_seed
     }
 
     /// The container's chain in table nat of iptables, named as the reference plugins name it.

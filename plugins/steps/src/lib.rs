@@ -6,12 +6,15 @@
 
 pub mod apply;
 pub mod best_effort;
+pub mod chained;
 pub mod forwarding;
 pub mod gateway;
+pub mod iptables;
 pub mod label;
 pub mod lease;
 pub mod mac;
 pub mod masquerade;
+pub mod record;
 pub mod sockets;
 pub mod spoof;
 pub mod stale;

@@ -6,16 +6,20 @@
 mod iptables;
 mod nftables;
 
+use crate::best_effort::BestEffort;
 use crate::label::Label;
+use crate::record::{self, Recorded};
 use crate::stale::Stale;
 use ipnet::IpNet;
 use kernel::error::Errno;
 use kernel::nft::Nft;
+use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use std::net::IpAddr;
 
 /// Who writes the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// Elements of sets in the table `inet tidewater`, over netlink.
     Nftables,
@@ -39,15 +43,47 @@ impl Backend {
     }
 }
 
+/// What is on record: who wrote the rules, for which addresses.
+#[derive(Debug, Serialize, Deserialize)]
+struct Masquerade {
+    backend: Backend,
+    addresses: Vec<IpNet>,
+}
+
+impl Recorded for Masquerade {
+    const KIND: &'static str = "masquerade";
+}
+
 /// Masquerades what these addresses send outside their subnets. Safe to repeat.
 ///
 /// # Errors
 /// The backend refused; what was written before that is for [`remove`] to take back.
 pub fn ensure(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
+    record::put(label, &Masquerade { backend, addresses: addresses.to_vec() })?;
+    write(backend, label, addresses)
+}
+
+fn write(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
     match backend {
         Backend::Nftables => nftables::ensure(label, addresses),
-        Backend::Iptables => iptables::ensure(label, addresses),
+        Backend::Iptables => {
+            remove_rules(label, Some(&[]))?;
+            iptables::ensure(label, addresses)
+        }
     }
+}
+
+/// Puts back what is on record of all attachments; says of how many.
+///
+/// # Errors
+/// The backend refused one; the others were put back.
+pub fn reload() -> Result<usize> {
+    let mut effort = BestEffort::new();
+    let records = record::list::<Masquerade>()?;
+    for found in &records {
+        effort.note(write(found.what.backend, &found.label, &found.what.addresses));
+    }
+    effort.finish().map(|()| records.len())
 }
 
 /// Whether the rules of these addresses stand.
@@ -62,12 +98,25 @@ pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()>
 }
 
 /// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had;
-/// without them all elements are looked through for its mark. The socket comes back open: closing it after a
+/// without them and without a record all elements are looked
+/// through for its mark. The socket comes back open: closing it after a
 /// delete waits until the kernel has freed what was deleted, so the caller chooses who does.
 ///
 /// # Errors
 /// The kernel or `iptables` refused; what is not there is no error.
 pub fn remove(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nft>> {
+    let recorded = match addresses {
+        Some(_) => None,
+        None => record::get::<Masquerade>(label)?,
+    };
+    let recorded: Option<Vec<IpAddr>> =
+        recorded.map(|found| found.addresses.iter().map(IpNet::addr).collect());
+    let nft = remove_rules(label, addresses.or(recorded.as_deref()))?;
+    record::remove::<Masquerade>(label)?;
+    Ok(nft)
+}
+
+fn remove_rules(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nft>> {
     let mut nft = open_if_supported()?;
     if let Some(nft) = &mut nft {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
@@ -89,7 +138,11 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
         nft.remove(deletions)?;
     }
-    iptables::remove_stale_legacy(stale)
+    iptables::remove_stale_legacy(stale)?;
+    for gone in record::list_stale::<Masquerade>(stale)? {
+        record::remove::<Masquerade>(&gone.label)?;
+    }
+    Ok(())
 }
 
 /// `None` where this kernel has no nf_tables: then there is nothing to remove either.

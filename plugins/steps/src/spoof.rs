@@ -10,7 +10,9 @@
 //!
 //! A port is one element of each set, marked like everything of an attachment.
 
+use crate::best_effort::BestEffort;
 use crate::label::Label;
+use crate::record::{self, Recorded};
 use crate::stale::Stale;
 use kernel::error::forgive_existing;
 use kernel::link::Mac;
@@ -18,6 +20,7 @@ use kernel::nft::{
     Base, Chain, ChainKind, Element, Family, Hook, Key, Nft, Policy, Request, Selector, Set, SetSpec, Table,
     Transaction, Type, Value, Verdict, priority,
 };
+use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use spec::request::Attachment;
 
@@ -30,11 +33,40 @@ const BOUND_KEY: &[Type] = &[Type::Ifname, Type::EtherAddr];
 /// The reference plugin's table and base chain, with two chains for each interface.
 const REFERENCE: Table<'static> = Table::new(Family::Bridge, "nat");
 
+/// What is on record: the port and its MAC.
+#[derive(Debug, Serialize, Deserialize)]
+struct Bound {
+    port: String,
+    mac: [u8; 6],
+}
+
+impl Recorded for Bound {
+    const KIND: &'static str = "macspoofchk";
+}
+
 /// Binds the port to the MAC. Safe to repeat.
 ///
 /// # Errors
 /// The kernel refused.
 pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
+    record::put(label, &Bound { port: port.to_owned(), mac: mac.0 })?;
+    write(label, port, mac)
+}
+
+/// Puts back what is on record of all attachments; says of how many.
+///
+/// # Errors
+/// The kernel refused one; the others were put back.
+pub fn reload() -> Result<usize> {
+    let mut effort = BestEffort::new();
+    let records = record::list::<Bound>()?;
+    for found in &records {
+        effort.note(write(&found.label, &found.what.port, Mac(found.what.mac)));
+    }
+    effort.finish().map(|()| records.len())
+}
+
+fn write(label: &Label, port: &str, mac: Mac) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = label.comment();
     if nft.rules(PREROUTING)?.is_empty() {
@@ -83,6 +115,7 @@ pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
     let mut deletions = elements_of(&mut nft, |comment, _| label.marks(comment))?;
     deletions.extend(of_reference(&mut nft, attachment)?);
     nft.remove(deletions)?;
+    record::remove::<Bound>(label)?;
     Ok(Some(nft))
 }
 
@@ -96,6 +129,9 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     };
     let deletions = elements_of(&mut nft, |comment, _| stale.is(comment))?;
     nft.remove(deletions)?;
+    for gone in record::list_stale::<Bound>(stale)? {
+        record::remove::<Bound>(&gone.label)?;
+    }
     Ok(())
 }
 

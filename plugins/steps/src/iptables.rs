@@ -1,0 +1,182 @@
+//! iptables, where a host's rules live there: one `iptables-restore` for each family writes, netlink removes.
+//!
+//! Today's iptables keeps its rules in nf_tables, where chains of any name are looked up and removed over netlink.
+//! Where the old kernel tables are in use, their own `iptables-legacy` is executed.
+
+use kernel::nft::{Chain, Family, Nft, Request, Table};
+use spec::error::{Error, Result};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+/// One address family of iptables.
+#[derive(Debug)]
+pub struct Tool {
+    /// Whether it is IPv4's.
+    pub v4: bool,
+    /// Its family in nf_tables.
+    pub family: Family,
+    list: &'static str,
+    restore: &'static str,
+    legacy: &'static str,
+    legacy_restore: &'static str,
+    /// Names of the old kernel tables in use; absent where there are none.
+    legacy_tables: &'static str,
+    /// What is sent to many at once.
+    pub multicast: &'static str,
+}
+
+/// IPv4's and IPv6's.
+pub const TOOLS: [Tool; 2] = [
+    Tool {
+        v4: true,
+        family: Family::Ip,
+        list: "iptables",
+        restore: "iptables-restore",
+        legacy: "iptables-legacy",
+        legacy_restore: "iptables-legacy-restore",
+        legacy_tables: "/proc/net/ip_tables_names",
+        multicast: "224.0.0.0/4",
+    },
+    Tool {
+        v4: false,
+        family: Family::Ip6,
+        list: "ip6tables",
+        restore: "ip6tables-restore",
+        legacy: "ip6tables-legacy",
+        legacy_restore: "ip6tables-legacy-restore",
+        legacy_tables: "/proc/net/ip6_tables_names",
+        multicast: "ff00::/8",
+    },
+];
+
+impl Tool {
+    /// Executes `iptables-restore --noflush` with this script: all of it or nothing.
+    ///
+    /// # Errors
+    /// iptables is missing, or refuses; its own words.
+    pub fn restore(&self, script: &str) -> Result<()> {
+        restore(self.restore, script)
+    }
+
+    /// The rules of a chain as `iptables -S` writes them.
+    ///
+    /// # Errors
+    /// iptables is missing, or there is no such chain.
+    pub fn rules(&self, table: &str, chain: &str) -> Result<String> {
+        list(self.list, table, chain)
+    }
+
+    /// A chain of iptables as nf_tables knows it.
+    pub fn chain<'a>(&self, table: &'a str, chain: &'a str) -> Chain<'a> {
+        Table::new(self.family, table).chain(chain)
+    }
+
+    /// Whether this table of the old kernel tables is in use.
+    pub fn has_legacy(&self, table: &str) -> bool {
+        std::fs::read_to_string(self.legacy_tables)
+            .is_ok_and(|tables| tables.lines().any(|found| found == table))
+    }
+
+    /// The rules of a chain of the old kernel tables; empty where there is no such chain.
+    ///
+    /// # Errors
+    /// `iptables-legacy` is missing.
+    pub fn legacy_rules(&self, table: &str, chain: &str) -> Result<String> {
+        list(self.legacy, table, chain)
+    }
+
+    /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
+    /// not there. Nothing is executed where the table is not in use.
+    ///
+    /// # Errors
+    /// `iptables-legacy` is missing, or refuses.
+    pub fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
+        if !self.has_legacy(table) || list(self.legacy, table, chain).is_err() {
+            return Ok(());
+        }
+        let mut script = format!("*{table}\n");
+        for base in leading {
+            let rules = list(self.legacy, table, base).unwrap_or_default();
+            for rule in rules.lines().filter(|rule| jump_target(rule) == Some(chain)) {
+                // Writing to a String cannot fail.
+                let _ = writeln!(script, "{}", rule.replacen("-A ", "-D ", 1));
+            }
+        }
+        let _ = writeln!(script, "-F {chain}\n-X {chain}\nCOMMIT");
+        restore(self.legacy_restore, &script)
+    }
+}
+
+/// The deletions of a chain of both families, and of the rules of these others that lead to it, made by the
+/// nf_tables flavour of iptables.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn chain_deletions(nft: &mut Nft, table: &str, leading: &[&str], chain: &str) -> Result<Vec<Request>> {
+    let mut deletions = Vec::new();
+    for tool in &TOOLS {
+        if nft.chain(tool.chain(table, chain))?.is_none() {
+            continue;
+        }
+        for name in leading {
+            let base = tool.chain(table, name);
+            let rules = nft.rules(base)?;
+            deletions.extend(
+                rules.iter().filter(|rule| rule.leads_to(chain)).map(|rule| base.delete_rule(rule.handle)),
+            );
+        }
+        deletions.push(tool.chain(table, chain).delete());
+    }
+    Ok(deletions)
+}
+
+/// Where a rule that `iptables -S` listed leads to.
+pub fn jump_target(rule: &str) -> Option<&str> {
+    let mut words = rule.split_whitespace();
+    words.find(|word| *word == "-j")?;
+    words.next()
+}
+
+fn list(program: &str, table: &str, chain: &str) -> Result<String> {
+    let output = Command::new(program).args(["-w", "-t", table, "-S", chain]).stdin(Stdio::null()).output();
+    let output = finished(program, output)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn restore(program: &str, input: &str) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(["--noflush", "--wait"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let outcome = command.spawn().and_then(|mut child| {
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes())?;
+        }
+        child.wait_with_output()
+    });
+    finished(program, outcome).map(drop)
+}
+
+fn finished(program: &str, outcome: std::io::Result<Output>) -> Result<Output> {
+    let output = outcome.map_err(|error| {
+        Error::internal(format!("run {program}: {error}; install iptables, or use the nftables backend"))
+    })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::internal(format!("{program}: {}", said.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::jump_target;
+
+    #[test]
+    fn the_target_of_a_jump_is_read_from_a_listed_rule() {
+        let rule =
+            r#"-A POSTROUTING -s 10.1.0.5/32 -m comment --comment "name: \"n\" id: \"c\"" -j CNI-70a2"#;
+        assert_eq!(jump_target(rule), Some("CNI-70a2"));
+        assert_eq!(jump_target("-P POSTROUTING ACCEPT"), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! What an attachment has in the packet filter, on record: so that `net-ctl firewall reload` puts it back after
+//! somebody flushed the ruleset, and DEL finds it when the runtime tells nothing.
+//!
+//! One small file for each attachment and kind, `<key of the label>.<kind>`, under [`DIRECTORY`]. It is written
+//! before the rules and removed after them: rules without a record are none of ours. A reboot voids it together
+//! with the rules, so it is whole or absent but not synced to a disk.
+
+use crate::label::Label;
+use crate::stale::Stale;
+use kernel::error::Errno;
+use kernel::file;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use spec::error::{Error, Result};
+use spec::names::NetworkName;
+use std::fs::{DirBuilder, File};
+use std::io::{ErrorKind, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+/// Where the records are.
+pub const DIRECTORY: &str = "/run/tidewater/rules";
+
+/// A kind of record.
+pub trait Recorded: Serialize + DeserializeOwned {
+    /// The ending of its files' names.
+    const KIND: &'static str;
+}
+
+/// A record read back, with the attachment that it belongs to.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// The attachment's mark.
+    pub label: Label,
+    /// What it has.
+    pub what: T,
+}
+
+/// A file's content: whose it is, in words, and what that one has.
+#[derive(Serialize, Deserialize)]
+struct Entry<T> {
+    /// The network namespace whose packet filter it is, by its inode: the directory may be shared by several.
+    netns: u64,
+    network: NetworkName,
+    container: String,
+    ifname: String,
+    what: T,
+}
+
+/// Records what the attachment is about to have, in place of what was recorded before.
+///
+/// # Errors
+/// The directory cannot be made or written.
+pub fn put<T: Recorded>(label: &Label, what: &T) -> Result<()> {
+    let (network, container, ifname) = label.names();
+    let entry = Entry {
+        netns: own_namespace()?,
+        network: network.clone(),
+        container: container.to_owned(),
+        ifname: ifname.to_owned(),
+        what,
+    };
+    let bytes = serde_json::to_vec(&entry)?;
+    let dir = open_or_make().map_err(|error| error.context("record what the packet filter holds"))?;
+    file::replace_whole(&dir, &name::<T>(label), 0o600, &bytes)
+        .map_err(|error| Error::from(error).context(format!("record in {DIRECTORY}")))?;
+    Ok(())
+}
+
+/// What is on record for the attachment. What cannot be read back counts as absent: the rules are then found by
+/// their marks.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
+    match File::open(Path::new(DIRECTORY).join(name::<T>(label))) {
+        Ok(file) => Ok(decode(file).map(|entry| entry.what)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(format!("read record of {} in {DIRECTORY}: {error}", T::KIND))),
+    }
+}
+
+/// Removes the record of the attachment, after its rules; fine when there is none.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
+    match std::fs::remove_file(Path::new(DIRECTORY).join(name::<T>(label))) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(format!("remove record of {} in {DIRECTORY}: {error}", T::KIND)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// All records of a kind that are of this network namespace. Files that hold no record are passed over.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
+    let unreadable = |error: std::io::Error| Error::io(format!("list records in {DIRECTORY}: {error}"));
+    let entries = match std::fs::read_dir(DIRECTORY) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let here = own_namespace()?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|kind| kind == T::KIND) {
+            let entry = File::open(path).ok().and_then(decode);
+            found.extend(entry.filter(|entry| entry.netns == here).map(from_entry));
+        }
+    }
+    Ok(found)
+}
+
+/// The records of a kind whose attachments are gone, for GC.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
+    let mut found = list::<T>()?;
+    found.retain(|record| stale.is(&record.label.key()));
+    Ok(found)
+}
+
+fn from_entry<T>(entry: Entry<T>) -> Found<T> {
+    Found { label: Label::of(&entry.network, &entry.container, &entry.ifname), what: entry.what }
+}
+
+fn decode<T: Recorded>(mut file: File) -> Option<Entry<T>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn own_namespace() -> Result<u64> {
+    let namespace = std::fs::metadata("/proc/thread-self/ns/net")
+        .map_err(|error| Error::io(format!("look up the own network namespace: {error}")))?;
+    Ok(namespace.ino())
+}
+
+fn name<T: Recorded>(label: &Label) -> String {
+    format!("{}.{}", label.key(), T::KIND)
+}
+
+fn open_or_make() -> Result<OwnedFd> {
+    let path = Path::new(DIRECTORY);
+    match file::open_directory(path) {
+        Err(error) if error.errno() == Errno::NOENT => {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            Ok(file::open_directory(path)?)
+        }
+        opened => Ok(opened?),
+    }
+}
