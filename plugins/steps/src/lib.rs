@@ -14,6 +14,7 @@ pub mod label;
 pub mod lease;
 pub mod mac;
 pub mod masquerade;
+pub mod ports;
 pub mod record;
 pub mod sockets;
 pub mod spoof;

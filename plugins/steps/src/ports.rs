@@ -1,0 +1,203 @@
+//! Port mappings: what arrives at a port of the host goes to a container.
+//!
+//! Two backends write them; removal looks for the work of both, and for what the reference plugins had left for
+//! the same attachment. What an attachment has is on record ([`crate::record`]).
+
+mod iptables;
+mod mapping;
+mod nftables;
+mod stale_flows;
+
+pub use mapping::{HostPorts, Mapping, Protocol};
+
+use crate::best_effort::BestEffort;
+use crate::label::Label;
+use crate::record::{self, Recorded};
+use crate::stale::Stale;
+use ipnet::IpNet;
+use kernel::nft::Nft;
+use serde::{Deserialize, Serialize};
+use spec::error::{Error, Result};
+use std::net::IpAddr;
+
+/// Who writes the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Elements of maps in the table `inet tidewater`, over netlink.
+    Nftables,
+    /// A chain for each container through `iptables-restore`, for hosts whose rules all live there.
+    Iptables,
+}
+
+/// All mappings of one attachment, and how they are made: what its record holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// Who writes the rules.
+    pub backend: Backend,
+    /// How the container sees its callers.
+    pub source: Source,
+    /// For each address family that the container has an address of.
+    pub sides: Vec<Side>,
+}
+
+/// The mappings of one address family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Side {
+    /// The container's address with the prefix length of its subnet.
+    pub container: IpNet,
+    /// At least one.
+    pub mappings: Vec<Mapping>,
+    /// Additional words that a packet has to match, in the backend's syntax.
+    pub conditions: Vec<String>,
+}
+
+/// How the container sees its callers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Callers whose answers would not find back (from the container's own subnet, from the host's loopback) are
+    /// masqueraded. Without it they see no answer, and every other caller keeps its address either way.
+    pub snat: bool,
+    /// All callers are masqueraded.
+    pub masquerade_all: bool,
+    /// The bit of the packet mark that says "masquerade this".
+    pub mark: Mark,
+}
+
+/// Who marks packets that are to be masqueraded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// This bit of the packet mark, 0 to 31, and our own rule for it.
+    Bit(u8),
+    /// Somebody else's chain (backend iptables): no mark and no rule of ours.
+    Chain(String),
+}
+
+impl Mark {
+    /// The bit as a mask; none where another chain marks.
+    fn mask(&self) -> u32 {
+        match self {
+            Mark::Bit(bit) => 1 << bit,
+            Mark::Chain(_) => 0,
+        }
+    }
+}
+
+impl Recorded for Ports {
+    const KIND: &'static str = "portmap";
+}
+
+/// Makes the mappings. Safe to repeat: what the same attachment had before goes.
+///
+/// # Errors
+/// Another attachment has one of the ports: it is named. The backend refused. What was made before that is for
+/// [`remove`] to take back.
+pub fn ensure(label: &Label, ports: &Ports) -> Result<()> {
+    if let Some(before) = record::get::<Ports>(label)?.filter(|before| before != ports) {
+        remove_rules(label, Some(&before))?;
+    }
+    record::put(label, ports)?;
+    write(label, ports)
+}
+
+fn write(label: &Label, ports: &Ports) -> Result<()> {
+    match ports.backend {
+        Backend::Nftables => nftables::ensure(label, ports)?,
+        Backend::Iptables => iptables::ensure(label, ports)?,
+    }
+    stale_flows::end_misled(ports)
+}
+
+/// Whether all mappings stand as they were made.
+///
+/// # Errors
+/// What is missing, or leads elsewhere.
+pub fn check(label: &Label, ports: &Ports) -> Result<()> {
+    match ports.backend {
+        Backend::Nftables => nftables::check(label, ports),
+        Backend::Iptables => iptables::check(label, ports),
+    }
+}
+
+/// Removes the attachment's mappings, whoever made them. `known` is what the caller believes it has; its record
+/// counts more, and without both its marks are looked for. The socket comes back open: see
+/// [`crate::masquerade::remove`].
+///
+/// # Errors
+/// The kernel or `iptables` refused; what is not there is no error.
+pub fn remove(label: &Label, known: Option<&Ports>) -> Result<Option<Nft>> {
+    let recorded = record::get::<Ports>(label)?;
+    let known = recorded.as_ref().or(known);
+    let nft = remove_rules(label, known)?;
+    if let Some(ports) = known {
+        stale_flows::end_all(ports)?;
+    }
+    record::remove::<Ports>(label)?;
+    Ok(nft)
+}
+
+fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<Option<Nft>> {
+    let mut nft = crate::masquerade::open_if_supported()?;
+    if let Some(nft) = &mut nft {
+        // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
+        let mut deletions = nftables::deletions(nft, label, known)?;
+        deletions.extend(iptables::deletions(nft, label)?);
+        nft.remove(deletions)?;
+    }
+    iptables::remove_legacy(label)?;
+    Ok(nft)
+}
+
+/// Removes the mappings of all attachments of the network that are not valid any more, whoever made them.
+///
+/// # Errors
+/// The kernel or `iptables` refused.
+pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+        let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
+        deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
+        nft.remove(deletions)?;
+    }
+    iptables::remove_stale_legacy(stale)?;
+    for gone in record::list_stale::<Ports>(stale)? {
+        stale_flows::end_all(&gone.what)?;
+        record::remove::<Ports>(&gone.label)?;
+    }
+    Ok(())
+}
+
+/// Puts back what is on record of all attachments; says of how many.
+///
+/// # Errors
+/// The backend refused one; the others were put back.
+pub fn reload() -> Result<usize> {
+    let mut effort = BestEffort::new();
+    let records = record::list::<Ports>()?;
+    for found in &records {
+        effort.note(write(&found.label, &found.what));
+    }
+    effort.finish().map(|()| records.len())
+}
+
+/// Whether this backend can work here, for STATUS.
+///
+/// # Errors
+/// Code 50 with what is missing.
+pub fn available(backend: Backend) -> Result<()> {
+    let outcome = match backend {
+        Backend::Nftables => nftables::available(),
+        Backend::Iptables => iptables::available(),
+    };
+    outcome.map_err(|error| Error::not_available(format!("port mappings: {error}")))
+}
+
+/// The error for a port that somebody else has.
+fn taken(mapping: &Mapping, address: Option<IpAddr>, holder: &str) -> Error {
+    let at = address.map(|address| format!(" of {address}")).unwrap_or_default();
+    Error::internal(format!(
+        "map host port {}/{}{at}: already mapped by another attachment ({holder}); \
+         use another port, or delete that attachment",
+        mapping.host.first, mapping.protocol
+    ))
+}
