@@ -17,6 +17,7 @@ pub mod masquerade;
 pub mod ports;
 pub mod record;
 pub mod release;
+pub mod reload;
 pub mod sockets;
 pub mod spoof;
 pub mod stale;
