@@ -13,6 +13,27 @@ pub(super) enum Work {
     BridgePlain,
     /// The same behind masquerade.
     BridgeMasq,
+    /// What a node chains: the same, then portmap with so many ports, then firewall.
+    Chain {
+        /// Host ports of each container.
+        ports: u32,
+    },
+    /// The same without firewall, each container with one port of UDP: what packets are sent through.
+    Flows,
+}
+
+/// Host ports of each attachment that is present before a chain is measured.
+pub(super) const CROWD_PORTS: u32 = 100;
+
+impl Work {
+    /// How many attachments make up what is present beforehand: leases and mappings are made by fewer.
+    pub(super) fn crowd(self, present: u32) -> u32 {
+        match self {
+            Work::Version | Work::HostLocal => 0,
+            Work::BridgePlain | Work::BridgeMasq => present,
+            Work::Chain { .. } | Work::Flows => present.div_ceil(CROWD_PORTS),
+        }
+    }
 }
 
 /// One phase of a case: so many rounds of so many operations at once.
@@ -31,7 +52,7 @@ pub(super) struct Case {
     pub(super) name: String,
     /// What is done.
     pub(super) work: Work,
-    /// Leases or attachments that exist before the first measurement and after the last.
+    /// Leases, attachments or port mappings that exist before the first measurement and after the last.
     pub(super) present: u32,
     /// Measured one after the other on the same preload.
     pub(super) phases: Vec<Phase>,
@@ -46,6 +67,10 @@ pub(super) fn all(quick: bool) -> Vec<Case> {
         ("host-local-10000", Work::HostLocal, 10_000, 25, 3),
         ("bridge-plain", Work::BridgePlain, 0, 150, 25),
         ("bridge-masq", Work::BridgeMasq, 0, 100, 20),
+        ("chain", Work::Chain { ports: 1 }, 0, 60, 8),
+        ("chain-10-ports", Work::Chain { ports: 10 }, 0, 30, 4),
+        ("chain-100-ports", Work::Chain { ports: 100 }, 0, 12, 2),
+        ("chain-1000-mapped", Work::Chain { ports: 1 }, 1000, 40, 4),
         ("bridge-plain-1000", Work::BridgePlain, 1000, 50, 8),
         ("bridge-masq-1000", Work::BridgeMasq, 1000, 25, 4),
     ];
@@ -61,7 +86,11 @@ pub(super) fn all(quick: bool) -> Vec<Case> {
 
 fn shortened(mut case: Case) -> Case {
     // An attachment takes a plugin call, a lease only a file.
-    case.present = case.present.min(if case.work == Work::HostLocal { 2000 } else { 50 });
+    case.present = case.present.min(match case.work {
+        Work::HostLocal => 2000,
+        Work::Chain { .. } => 100,
+        _ => 50,
+    });
     for phase in &mut case.phases {
         phase.rounds = if phase.parallel == 1 { 5 } else { 1 };
     }

@@ -3,8 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cases::Work;
+use super::cases::{CROWD_PORTS, Work};
+use super::measure::FIRST;
 use super::peers::{Peer, Site, Verb};
+
+/// The host port of the first timed container.
+pub(super) const TIMED_PORTS: u32 = 40_000;
+/// The first port inside every container.
+pub(super) const CONTAINER_PORT: u32 = 1000;
 
 /// A program with all that it is given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +23,38 @@ pub(super) struct Job {
     pub(super) environment: Vec<(String, String)>,
     /// Its standard input.
     pub(super) stdin: String,
+    /// The other plugins of a list, run one after the other behind it.
+    pub(super) then: Vec<Next>,
+}
+
+/// A plugin of a list, in its turn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Next {
+    /// Path of the program.
+    pub(super) program: String,
+    /// Its arguments.
+    pub(super) arguments: Vec<String>,
+    /// Its standard input.
+    pub(super) stdin: String,
+    /// Whether what the plugin before printed is its `prevResult`.
+    pub(super) fed: bool,
+}
+
+impl Next {
+    /// The call of this plugin, after the one that printed `output`.
+    pub(super) fn after(&self, first: &Job, output: &str) -> Job {
+        let stdin = match self.stdin.strip_suffix('}') {
+            Some(open) if self.fed => format!("{open},\"prevResult\":{output}}}"),
+            _ => self.stdin.clone(),
+        };
+        Job {
+            program: self.program.clone(),
+            arguments: self.arguments.clone(),
+            environment: first.environment.clone(),
+            stdin,
+            then: Vec::new(),
+        }
+    }
 }
 
 /// A container as a runtime sees it.
@@ -48,7 +86,19 @@ pub(super) fn job(site: &Site, work: Work, verb: Verb, container: &Container) ->
 }
 
 fn plugin(site: &Site, work: Work, verb: Verb, container: &Container) -> Job {
-    let name = if work == Work::HostLocal { "host-local" } else { "bridge" };
+    let mut list = list(site, work, verb, container);
+    if verb == Verb::Del {
+        list.reverse();
+    }
+    let program = |name: &str| site.programs.join(name).display().to_string();
+    let mut calls = list.into_iter().map(|(name, stdin)| Next {
+        program: program(name),
+        arguments: Vec::new(),
+        stdin: stdin.to_string(),
+        fed: verb == Verb::Add,
+    });
+    let first = calls.next();
+    let (program, stdin) = first.map(|first| (first.program, first.stdin)).unwrap_or_default();
     let variables = [
         ("CNI_COMMAND", verb.name()),
         ("CNI_CONTAINERID", &container.id()),
@@ -58,48 +108,84 @@ fn plugin(site: &Site, work: Work, verb: Verb, container: &Container) -> Job {
         ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
     ];
     Job {
-        program: site.programs.join(name).display().to_string(),
+        program,
         arguments: Vec::new(),
         environment: variables.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        stdin: configuration(site, work, verb, container.result.as_ref()).to_string(),
+        stdin,
+        then: calls.collect(),
     }
 }
 
-fn configuration(site: &Site, work: Work, verb: Verb, result: Option<&Value>) -> Value {
-    if verb == Verb::Version {
-        return json!({"cniVersion": "1.0.0"});
+/// The plugins in the order of ADD, each with its configuration.
+fn list(site: &Site, work: Work, verb: Verb, container: &Container) -> Vec<(&'static str, Value)> {
+    let first = match work {
+        _ if verb == Verb::Version => return vec![("bridge", json!({"cniVersion": "1.0.0"}))],
+        Work::HostLocal => ("host-local", bridge(site, work)),
+        _ => ("bridge", bridge(site, work)),
+    };
+    let mut list = vec![first];
+    let common = |plugin: &str| json!({"cniVersion": "1.0.0", "name": site.network(), "type": plugin});
+    let portmap = |ports, protocol| {
+        let mut config = common("portmap");
+        config["runtimeConfig"] = json!({"portMappings": mappings(container, ports, protocol)});
+        ("portmap", config)
+    };
+    match work {
+        Work::Chain { ports } => list.extend([portmap(ports, "tcp"), ("firewall", common("firewall"))]),
+        Work::Flows => list.push(portmap(1, "udp")),
+        _ => {}
     }
-    let mut config = json!({
+    for (_, config) in &mut list {
+        if let Some(result) = &container.result {
+            config["prevResult"] = result.clone();
+        }
+    }
+    list
+}
+
+/// Ports that no other container has at the same time. Host and container ports differ, so that none can be joined
+/// to a range.
+fn mappings(container: &Container, ports: u32, protocol: &str) -> Vec<Value> {
+    let (first, count) = match container.serial.checked_sub(FIRST) {
+        Some(timed) => (TIMED_PORTS + timed * ports % 20_000, ports),
+        None => (20_000 + (container.serial - 1) * CROWD_PORTS, CROWD_PORTS),
+    };
+    let mapping =
+        |n| json!({"hostPort": first + n, "containerPort": CONTAINER_PORT + n * 2, "protocol": protocol});
+    (0..count).map(mapping).collect()
+}
+
+fn bridge(site: &Site, work: Work) -> Value {
+    json!({
         "cniVersion": "1.0.0",
         "name": site.network(),
         "type": "bridge",
         "bridge": site.bridge(),
         "isGateway": true,
-        "ipMasq": work == Work::BridgeMasq,
+        "ipMasq": matches!(work, Work::BridgeMasq | Work::Chain { .. } | Work::Flows),
         "ipam": {
             "type": "host-local",
             "dataDir": site.leases,
             "ranges": [[{"subnet": format!("{}/16", site.address(0))}]],
             "routes": [{"dst": "0.0.0.0/0"}],
         },
-    });
-    if let Some(result) = result {
-        config["prevResult"] = result.clone();
-    }
-    config
+    })
 }
 
 fn floor(site: &Site, work: Work, verb: Verb, container: &Container) -> Job {
     let (program, arguments) = match work {
         Work::Version => ("noop", Vec::new()),
         Work::HostLocal => ("floor", lease(site, verb, container)),
-        Work::BridgePlain | Work::BridgeMasq => ("floor", link(site, verb, container)),
+        Work::BridgePlain | Work::BridgeMasq | Work::Chain { .. } | Work::Flows => {
+            ("floor", link(site, verb, container))
+        }
     };
     Job {
         program: site.programs.join(program).display().to_string(),
         arguments,
         environment: Vec::new(),
         stdin: String::new(),
+        then: Vec::new(),
     }
 }
 

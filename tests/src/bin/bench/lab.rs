@@ -10,7 +10,7 @@ use rustix::mount::{MountFlags, mount};
 use super::cases::Work;
 use super::measure::Task;
 use super::peers::{Peer, Site};
-use super::{Result, Tried};
+use super::{Result, Tried, flows};
 
 /// Where `ip netns` pins.
 const PINS: &str = "/run/netns";
@@ -32,8 +32,7 @@ impl Lab {
         pin_here()?;
         let hosts = peers.iter().map(|peer| host(*peer));
         let rotating = peers.iter().flat_map(|peer| (0..ROTATION).map(|turn| container(*peer, turn)));
-        let crowd = if task.case.work == Work::HostLocal { 0 } else { task.case.present };
-        let crowd = (0..crowd).map(crowded);
+        let crowd = (0..task.case.work.crowd(task.case.present)).map(crowded);
         let lines: String =
             hosts.chain(rotating).chain(crowd).map(|name| format!("netns add {name}\n")).collect();
         ip(&[], &lines)?;
@@ -41,6 +40,44 @@ impl Lab {
         lab.sites.iter().try_for_each(|site| furnish(site, task.case.work))?;
         Ok(lab)
     }
+}
+
+/// The host's address on the link to its neighbour.
+pub(super) const UPLINK: &str = "203.0.113.1";
+
+/// Hosts with a neighbour each, one timed container each, and a crowd of this size.
+pub(super) fn for_flows(task: &flows::Task, peers: &[Peer]) -> Result<Vec<Site>> {
+    pin_here()?;
+    let crowd = (0..Work::Flows.crowd(task.mappings)).map(crowded);
+    let places = |peer: &Peer| [host(*peer), container(*peer, 0), neighbour(*peer)];
+    let names = peers.iter().flat_map(places).chain(crowd);
+    ip(&[], &names.map(|name| format!("netns add {name}\n")).collect::<String>())?;
+    let site = |peer: &Peer| {
+        let programs = if *peer == Peer::Reference { &task.reference } else { &task.ours };
+        let leases = task.directory.join(format!("flows-{}", task.mappings)).join(peer.name());
+        Site { peer: *peer, programs: programs.clone(), host: format!("{PINS}/{}", host(*peer)), leases }
+    };
+    let sites: Vec<Site> = peers.iter().map(site).collect();
+    sites.iter().try_for_each(link_neighbour)?;
+    Ok(sites)
+}
+
+fn link_neighbour(site: &Site) -> Result<()> {
+    let (host, neighbour) = (host(site.peer), neighbour(site.peer));
+    let lines = format!(
+        "link set lo up\nlink add uplink up type veth peer name eth0 netns {neighbour}\naddr add {UPLINK}/24 dev uplink\n"
+    );
+    ip(&["-n", &host], &lines)?;
+    ip(&["-n", &neighbour], "link set eth0 up\naddr add 203.0.113.2/24 dev eth0\n")
+}
+
+/// The namespace of the neighbour of the peer's host.
+pub(super) fn outside(peer: Peer) -> String {
+    format!("{PINS}/{}", neighbour(peer))
+}
+
+fn neighbour(peer: Peer) -> String {
+    format!("outside-{}", peer.name())
 }
 
 /// The namespace of the peer's timed container number `turn`.

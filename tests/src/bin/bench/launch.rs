@@ -20,10 +20,26 @@ pub(super) struct Ran {
     pub(super) output: String,
 }
 
-/// Runs the program as a runtime does: input from a pipe, output read until every holder of the pipe has closed it.
+/// Runs the program, and those behind it, as a runtime runs a list: up to the first that fails.
+pub(super) fn run(job: &Job) -> Result<Ran> {
+    let started = Instant::now();
+    let mut ran = run_one(job)?;
+    for next in &job.then {
+        if !ran.success {
+            break;
+        }
+        ran = run_one(&next.after(job, &ran.output))?;
+    }
+    if !job.then.is_empty() {
+        ran.wall = nanoseconds(started);
+    }
+    Ok(ran)
+}
+
+/// Runs one program as a runtime does: input from a pipe, output read until every holder of the pipe has closed it.
 ///
 /// The standard library starts it by `posix_spawn` (CLONE_VFORK), which does not copy this process.
-pub(super) fn run(job: &Job) -> Result<Ran> {
+fn run_one(job: &Job) -> Result<Ran> {
     let what = || format!("run {}", job.program);
     let mut command = command(job).tried(what)?;
     let started = Instant::now();
@@ -33,8 +49,11 @@ pub(super) fn run(job: &Job) -> Result<Ran> {
     let mut output = String::new();
     child.stdout.take().map(|mut pipe| pipe.read_to_string(&mut output)).transpose().tried(what)?;
     let status = child.wait().tried(what)?;
-    let wall = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    Ok(Ran { wall, success: status.success(), output })
+    Ok(Ran { wall: nanoseconds(started), success: status.success(), output })
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn command(job: &Job) -> std::io::Result<Command> {

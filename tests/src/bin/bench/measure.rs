@@ -14,7 +14,7 @@ use super::peers::{Site, Verb};
 use super::{Result, Tried, accounting, machine, preload, tell, traced};
 
 /// Serial number of the first container that is not part of the crowd.
-const FIRST: u32 = 100_000;
+pub(super) const FIRST: u32 = 100_000;
 
 /// What the process of a case is told on its command line.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod accounting;
 mod cases;
 mod crew;
 mod figures;
+mod flows;
 mod janitor;
 mod jobs;
 mod lab;
@@ -43,6 +44,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     match *text {
         ["worker", netns, group] => worker::run(netns, group),
         ["case", task] => measure::run(task),
+        ["flows", task] => flows::run(task),
         ["janitor", directory, group] => janitor::run(directory, group),
         _ => supervise::run(words),
     }

@@ -11,13 +11,17 @@ usage: bench [--quick] [--cases a,b] [--iterations N] [--out DIR] [--ours DIR] [
 
   --quick            few iterations and small preloads: shows that it works, not how fast
   --cases a,b        only these: version, host-local, host-local-1000, host-local-10000, bridge-plain,
-                     bridge-plain-1000, bridge-masq, bridge-masq-1000
+                     bridge-plain-1000, bridge-masq, bridge-masq-1000, chain, chain-10-ports, chain-100-ports,
+                     chain-1000-mapped; and flows, the packets through mappings
   --iterations N     N rounds of every case, instead of each case's own number
   --out DIR          where bench.json and bench.svg go (bench-out)
   --ours DIR         our plugins (dist/cni)
   --reference DIR    the reference plugins (/usr/lib/cni)
   --dir DIR          where lease directories are made for the run (the directory for temporary files)
   --rest MS          rest after every DEL, so that nobody pays for another's work behind the scenes (25)";
+
+/// The word for the packets through mappings among the cases.
+const FLOWS: &str = "flows";
 
 /// What the caller wants measured, and where.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(super) struct Options {
     pub(super) directory: PathBuf,
     /// Milliseconds of rest after every DEL.
     pub(super) rest: u64,
+    /// Whether packets are sent through mappings too.
+    pub(super) flows: bool,
 }
 
 impl Options {
@@ -49,6 +55,7 @@ impl Options {
             reference: "/usr/lib/cni".into(),
             directory: std::env::temp_dir(),
             rest: 25,
+            flows: true,
         };
         options.cases = cases::all(options.quick);
         let mut rest = words.iter().map(String::as_str);
@@ -77,7 +84,9 @@ impl Options {
     }
 
     fn choose(&mut self, names: &str) -> Result<()> {
-        let names: Vec<&str> = names.split(',').collect();
+        let mut names: Vec<&str> = names.split(',').collect();
+        self.flows = names.contains(&FLOWS);
+        names.retain(|name| *name != FLOWS);
         if let Some(unknown) = names.iter().find(|name| !self.cases.iter().any(|case| case.name == **name)) {
             return Err(format!("no case is called {unknown}\n{HELP}"));
         }

@@ -20,7 +20,9 @@ pub(super) fn run(case: &Case, site: &Site, adder: &mut Worker) -> Result<()> {
         (Work::Version, _) | (_, 0) => Ok(()),
         (Work::HostLocal, present) if site.peer != Peer::Floor => leases(site, present),
         (Work::HostLocal, _) => Ok(()),
-        (Work::BridgePlain | Work::BridgeMasq, _) => attachments(case, site, adder),
+        (Work::BridgePlain | Work::BridgeMasq | Work::Chain { .. } | Work::Flows, _) => {
+            attachments(case, site, adder)
+        }
     }
 }
 
@@ -42,9 +44,11 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// Lets the peer itself attach the crowd, each in a namespace of its own.
 fn attachments(case: &Case, site: &Site, adder: &mut Worker) -> Result<()> {
-    tell::progress(&format!("  {} attachments by {}", case.present, site.peer.name()));
-    for first in (0..case.present).step_by(AT_ONCE as usize) {
-        let batch = first..(first + AT_ONCE).min(case.present);
+    let what = if matches!(case.work, Work::Chain { .. }) { "mappings" } else { "attachments" };
+    tell::progress(&format!("  {} {what} by {}", case.present, site.peer.name()));
+    let all = case.work.crowd(case.present);
+    for first in (0..all).step_by(AT_ONCE as usize) {
+        let batch = first..(first + AT_ONCE).min(all);
         let batch = batch.map(|n| jobs::job(site, case.work, Verb::Add, &crowd(site, n))).collect();
         let (runs, _) = adder.run(batch)?;
         if let Some(failed) = runs.iter().find(|run| !run.success) {
@@ -54,7 +58,8 @@ fn attachments(case: &Case, site: &Site, adder: &mut Worker) -> Result<()> {
     Ok(())
 }
 
-fn crowd(site: &Site, n: u32) -> Container {
+/// Container number `n` of the crowd.
+pub(super) fn crowd(site: &Site, n: u32) -> Container {
     Container {
         serial: n + 1,
         netns: lab::crowd(n),

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::figures::Row;
+use super::flows::Flows;
 use super::machine::Machine;
 use super::table::{self, number};
 use super::wanted::Wanted;
@@ -20,6 +21,8 @@ pub(super) struct Report {
     pub(super) quick: bool,
     /// The figures.
     pub(super) rows: Vec<Row>,
+    /// Packets through mappings.
+    pub(super) flows: Vec<Flows>,
     /// The wishes.
     pub(super) wanted: Vec<Wanted>,
 }
@@ -77,6 +80,20 @@ fn cells(row: &Row) -> Vec<String> {
         number(row.times_faster),
         number(row.times_floor),
     ]
+}
+
+/// The table of packets through mappings.
+pub(super) fn print_flows(flows: &[Flows]) {
+    tell::result("packets a second through a mapped port (medians)");
+    let words = ["mappings", "peer", "", "", "", "", "new connections", "established"];
+    let cells = |flows: &Flows| {
+        let names = [flows.mappings.to_string(), flows.peer.name().to_owned()];
+        let figures = [flows.new_per_second, flows.established_per_second].map(|rate| number(Some(rate)));
+        names.into_iter().chain([const { String::new() }; 4]).chain(figures).collect()
+    };
+    let rows: Vec<Vec<String>> = flows.iter().map(cells).collect();
+    table::lines(&words, &rows).iter().for_each(|line| tell::result(line));
+    tell::result("");
 }
 
 /// The wishes, and what the columns mean.

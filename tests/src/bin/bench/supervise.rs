@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::cases::Case;
 use super::figures::Row;
+use super::flows::{self, Flows};
 use super::janitor::Janitor;
 use super::machine::{self, Machine};
 use super::measure::Task;
@@ -28,12 +28,13 @@ pub(super) fn run(words: &[String]) -> Result<()> {
         machine: Machine::read(&options),
         quick: options.quick,
         rows: Vec::new(),
+        flows: Vec::new(),
         wanted: Vec::new(),
     };
     report::print_machine(&report.machine);
-    let failed = measure(&options, &floor, &mut report.rows)?;
+    let failed = measure(&options, &floor, &mut report)?;
     report.machine.load_after = machine::load();
-    report.wanted = wanted::judge(&report.rows);
+    report.wanted = wanted::judge(&report.rows, &report.flows);
     report::print_wanted(&report);
     report::write(&report, &options.out)?;
     if failed.is_empty() { Ok(()) } else { Err(format!("cases that ended early: {}", failed.join(", "))) }
@@ -72,7 +73,7 @@ fn plugins(directory: &Path, advice: &str) -> Result<PathBuf> {
 }
 
 /// Measures case by case; returns the names of those that failed.
-fn measure(options: &Options, floor: &Path, rows: &mut Vec<Row>) -> Result<Vec<String>> {
+fn measure(options: &Options, floor: &Path, report: &mut Report) -> Result<Vec<String>> {
     let directory = options.directory.join(format!("tidewater-bench-{}", std::process::id()));
     fs::create_dir_all(&directory).tried(|| format!("make {}", directory.display()))?;
     let group = accounting::create();
@@ -101,7 +102,7 @@ fn measure(options: &Options, floor: &Path, rows: &mut Vec<Row>) -> Result<Vec<S
         match one(&task) {
             Ok(found) => {
                 report::print_case(&found);
-                rows.extend(found);
+                report.rows.extend(found);
             }
             Err(error) => {
                 tell::progress(&format!("{}: {error}", case.name));
@@ -109,38 +110,74 @@ fn measure(options: &Options, floor: &Path, rows: &mut Vec<Row>) -> Result<Vec<S
             }
         }
     }
+    if options.flows {
+        match flows(options, &directory) {
+            Ok(found) => report.flows = found,
+            Err(error) => {
+                tell::progress(&format!("flows: {error}"));
+                failed.push("flows".to_owned());
+            }
+        }
+        report::print_flows(&report.flows);
+    }
     Ok(failed)
+}
+
+/// Sends packets through few mappings, then through many.
+fn flows(options: &Options, directory: &Path) -> Result<Vec<Flows>> {
+    let (many, rounds) = if options.quick { (200, 2) } else { (5000, 15) };
+    let mut flows: Vec<Flows> = Vec::new();
+    for mappings in [1, many] {
+        let task = flows::Task {
+            ours: options.ours.clone(),
+            reference: options.reference.clone(),
+            directory: directory.to_owned(),
+            mappings,
+            rounds,
+        };
+        let text = serde_json::to_string(&task).tried(|| "write the task".to_owned())?;
+        let found = in_process("flows", &text)?;
+        flows.extend(
+            serde_json::from_str::<Vec<Flows>>(&found).tried(|| "understand the figures".to_owned())?,
+        );
+    }
+    Ok(flows)
 }
 
 /// Runs one case in a process with a mount namespace of its own, in which its namespaces are pinned.
 fn one(task: &Task) -> Result<Vec<Row>> {
     let text = serde_json::to_string(task).tried(|| "write the task".to_owned())?;
+    let output = in_process("case", &text)?;
+    serde_json::from_str(&output).tried(|| "understand the case's rows".to_owned())
+}
+
+/// What this part of the program prints for the task, in a mount namespace of its own.
+fn in_process(part: &str, task: &str) -> Result<String> {
     let own = std::env::current_exe().tried(|| "find this program".to_owned())?;
     let child = Command::new("unshare")
         .args(["--mount", "--propagation", "private"])
         .arg(own)
-        .args(["case", &text])
+        .args([part, task])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .tried(|| "start unshare".to_owned())?;
-    let output = in_time(child, &task.case)?;
-    serde_json::from_str(&output).tried(|| "understand the case's rows".to_owned())
+    in_time(child, part)
 }
 
 /// What the case printed. It prints once, at its end, less than a pipe holds.
-fn in_time(mut child: Child, case: &Case) -> Result<String> {
+fn in_time(mut child: Child, part: &str) -> Result<String> {
     let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().tried(|| format!("wait for {}", case.name))?.is_none() {
+    while child.try_wait().tried(|| format!("wait for the {part}"))?.is_none() {
         if Instant::now() > deadline {
             let _ = child.kill();
             return Err(format!("no end after {} minutes", PATIENCE.as_secs() / 60));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let output = child.wait_with_output().tried(|| format!("read the rows of {}", case.name))?;
+    let output = child.wait_with_output().tried(|| format!("read what the {part} printed"))?;
     if !output.status.success() {
         return Err("ended early".to_owned());
     }
-    String::from_utf8(output.stdout).tried(|| format!("read the rows of {}", case.name))
+    String::from_utf8(output.stdout).tried(|| format!("read what the {part} printed"))
 }

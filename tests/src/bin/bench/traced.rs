@@ -53,15 +53,24 @@ pub(super) fn life(crew: &mut Crew, task: &Task, container: &mut Container) -> R
 }
 
 fn under_strace(mut job: Job, trace: &Path) -> Job {
-    let hold = format!("inject=exit_group:delay_enter={HOLD}");
-    let words =
-        ["-f", "-qq", "-o", &trace.display().to_string(), "-e", "trace=execve,exit_group", "-e", &hold];
-    let mut arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    arguments.push(std::mem::replace(&mut job.program, "strace".to_owned()));
-    arguments.append(&mut job.arguments);
+    wrap(&mut job.program, &mut job.arguments, trace, &[]);
+    for next in &mut job.then {
+        wrap(&mut next.program, &mut next.arguments, trace, &["-A"]);
+    }
     job.environment.retain(|(key, _)| key != "PATH");
     job.environment.push(("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
-    Job { arguments, ..job }
+    job
+}
+
+/// Puts strace before the program.
+fn wrap(program: &mut String, arguments: &mut Vec<String>, trace: &Path, more: &[&str]) {
+    let hold = format!("inject=exit_group:delay_enter={HOLD}");
+    let trace = trace.display().to_string();
+    let words = ["-f", "-qq", "-o", &trace, "-e", "trace=execve,exit_group", "-e", &hold];
+    let mut all: Vec<String> = more.iter().chain(&words).map(|word| (*word).to_owned()).collect();
+    all.push(std::mem::replace(program, "strace".to_owned()));
+    all.append(arguments);
+    *arguments = all;
 }
 
 /// Successful calls, also those that another process's line interrupted.
@@ -75,9 +84,10 @@ fn watched<T>(trace: &Path, work: impl FnOnce() -> T) -> (u32, T) {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
-            let (mut tracer, mut peak) = (None, 0);
+            let (mut tracer, mut peak): (Option<String>, u32) = (None, 0);
             while !done.load(Ordering::Relaxed) {
-                tracer = tracer.or_else(|| tracer_of(trace));
+                // Each plugin of a list has a tracer of its own.
+                tracer = tracer.filter(|pid| is_tracer_of(pid, trace)).or_else(|| tracer_of(trace));
                 peak = peak.max(tracer.as_deref().map_or(0, highest));
                 std::thread::sleep(Duration::from_millis(4));
             }
@@ -91,12 +101,13 @@ fn watched<T>(trace: &Path, work: impl FnOnce() -> T) -> (u32, T) {
 
 /// The process id of the strace that writes this file; the fork that is to become the program has a tracer already.
 fn tracer_of(trace: &Path) -> Option<String> {
-    let wanted = trace.display().to_string();
-    let is_it = |pid: &String| {
-        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        command.starts_with("strace\0") && command.contains(&wanted) && traced_by(pid).as_deref() == Some("0")
-    };
-    processes().find(is_it)
+    processes().find(|pid| is_tracer_of(pid, trace))
+}
+
+fn is_tracer_of(pid: &str, trace: &Path) -> bool {
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let is_it = command.starts_with("strace\0") && command.contains(&trace.display().to_string());
+    is_it && traced_by(pid).as_deref() == Some("0")
 }
 
 /// The largest high-water mark among the processes that this one traces, KiB.
