@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cases::Work;
 use super::jobs::{self, Container};
+use super::lab::Place;
 use super::measure::FIRST;
-use super::peers::{Peer, Site, Verb};
-use super::{Result, Tried, lab, launch, preload, tell};
+use super::peers::{Peer, Verb};
+use super::{Result, Tried, lab, launch, tell};
 
 /// Datagrams of one measurement, each the first of its connection.
 const NEW: usize = 4000;
@@ -35,8 +36,8 @@ pub(super) struct Task {
     pub(super) reference: PathBuf,
     /// Where leases may be kept.
     pub(super) directory: PathBuf,
-    /// Mappings present, the one that is used included.
-    pub(super) mappings: u32,
+    /// Mappings present, the one that is used included: measured in turn.
+    pub(super) mappings: Vec<u32>,
     /// How often each peer is measured.
     pub(super) rounds: u32,
 }
@@ -57,53 +58,50 @@ pub(super) struct Flows {
 /// Measures all peers in turn and prints what they pass on as JSON.
 pub(super) fn run(task: &str) -> Result<()> {
     let task: Task = serde_json::from_str(task).tried(|| "understand the task".to_owned())?;
-    let sites = lab::for_flows(&task, &PEERS)?;
+    let places = lab::for_flows(&task, &PEERS)?;
     let mut listeners = Vec::new();
-    for site in &sites {
-        tell::progress(&format!("  {} mappings by {}", task.mappings, site.peer.name()));
-        publish(site, task.mappings)?;
-        listeners.push(listener(site)?);
+    for place in &places {
+        publish(place)?;
+        listeners.push(listener(place)?);
     }
     let target = target()?;
-    let mut new: Vec<Vec<f64>> = vec![Vec::new(); sites.len()];
+    let mut new: Vec<Vec<f64>> = vec![Vec::new(); places.len()];
     let mut established = new.clone();
     for _ in 0..=task.rounds {
-        for (number, site) in sites.iter().enumerate() {
-            new[number].push(inside(&lab::outside(site.peer), || new_connections(target))?);
-            established[number].push(inside(&lab::outside(site.peer), || one_connection(target))?);
+        for (number, place) in places.iter().enumerate() {
+            new[number].push(inside(&place.neighbour, || new_connections(target))?);
+            established[number].push(inside(&place.neighbour, || one_connection(target))?);
         }
     }
-    let median = |figures: &[f64]| {
-        // The first round was for the caches.
-        let mut figures = figures[1..].to_vec();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
-    let flows = |(number, site): (usize, &Site)| Flows {
-        peer: site.peer,
-        mappings: task.mappings,
+    let flows = |(number, place): (usize, &Place)| Flows {
+        peer: place.site.peer,
+        mappings: place.mappings,
         new_per_second: median(&new[number]),
         established_per_second: median(&established[number]),
     };
-    let flows: Vec<Flows> = sites.iter().enumerate().map(flows).collect();
+    let flows: Vec<Flows> = places.iter().enumerate().map(flows).collect();
     tell::result(&serde_json::to_string(&flows).tried(|| "write the figures".to_owned())?);
     Ok(())
 }
 
+/// The first round was for the caches.
+fn median(figures: &[f64]) -> f64 {
+    let mut figures = figures[1..].to_vec();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 /// The crowd with its ports, then one container with one port.
-fn publish(site: &Site, mappings: u32) -> Result<()> {
-    let crowd = Work::Flows.crowd(mappings - 1);
-    let one = Container {
-        serial: FIRST,
-        netns: lab::rotating(site.peer, 0),
-        ifname: "eth0".to_owned(),
-        result: None,
-    };
-    for container in (0..crowd).map(|n| preload::crowd(site, n)).chain([one]) {
+fn publish(place: &Place) -> Result<()> {
+    let (site, mappings) = (&place.site, place.mappings);
+    tell::progress(&format!("  {mappings} mappings by {}", site.peer.name()));
+    let container = |serial, netns| Container { serial, netns, ifname: "eth0".to_owned(), result: None };
+    let crowd = (0..Work::Flows.crowd(mappings - 1)).map(|n| container(n + 1, lab::flows_crowd(place, n)));
+    for container in crowd.chain([container(FIRST, place.container.clone())]) {
         let job = jobs::job(site, Work::Flows, Verb::Add, &container);
         let ran = inside(&site.host, || launch::run(&job))?;
         if !ran.success {
-            return Err(format!("{} mappings by {}: {}", mappings, site.peer.name(), ran.output));
+            return Err(format!("{mappings} mappings by {}: {}", site.peer.name(), ran.output));
         }
     }
     Ok(())
@@ -115,9 +113,9 @@ fn target() -> Result<SocketAddr> {
 }
 
 /// Somebody who listens, and never reads: the kernel drops what does not fit.
-fn listener(site: &Site) -> Result<UdpSocket> {
+fn listener(place: &Place) -> Result<UdpSocket> {
     let port = jobs::CONTAINER_PORT;
-    inside(&lab::rotating(site.peer, 0), || {
+    inside(&place.container, || {
         UdpSocket::bind(format!("0.0.0.0:{port}")).tried(|| format!("listen on port {port}"))
     })
 }

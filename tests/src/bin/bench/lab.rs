@@ -45,39 +45,64 @@ impl Lab {
 /// The host's address on the link to its neighbour.
 pub(super) const UPLINK: &str = "203.0.113.1";
 
-/// Hosts with a neighbour each, one timed container each, and a crowd of this size.
-pub(super) fn for_flows(task: &flows::Task, peers: &[Peer]) -> Result<Vec<Site>> {
-    pin_here()?;
-    let crowd = (0..Work::Flows.crowd(task.mappings)).map(crowded);
-    let places = |peer: &Peer| [host(*peer), container(*peer, 0), neighbour(*peer)];
-    let names = peers.iter().flat_map(places).chain(crowd);
-    ip(&[], &names.map(|name| format!("netns add {name}\n")).collect::<String>())?;
-    let site = |peer: &Peer| {
-        let programs = if *peer == Peer::Reference { &task.reference } else { &task.ours };
-        let leases = task.directory.join(format!("flows-{}", task.mappings)).join(peer.name());
-        Site { peer: *peer, programs: programs.clone(), host: format!("{PINS}/{}", host(*peer)), leases }
-    };
-    let sites: Vec<Site> = peers.iter().map(site).collect();
-    sites.iter().try_for_each(link_neighbour)?;
-    Ok(sites)
+/// A host with its neighbour and one container, for packets through mappings.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The host.
+    pub(super) site: Site,
+    /// Mappings that are to be there.
+    pub(super) mappings: u32,
+    /// Path of the namespace of the container that packets go to.
+    pub(super) container: String,
+    /// Path of the namespace that they come from.
+    pub(super) neighbour: String,
 }
 
-fn link_neighbour(site: &Site) -> Result<()> {
-    let (host, neighbour) = (host(site.peer), neighbour(site.peer));
+/// A place for each peer and number of mappings, and a crowd of containers for the largest number.
+pub(super) fn for_flows(task: &flows::Task, peers: &[Peer]) -> Result<Vec<Place>> {
+    pin_here()?;
+    let places: Vec<Place> = task
+        .mappings
+        .iter()
+        .flat_map(|mappings| peers.iter().map(|peer| place(task, *peer, *mappings)))
+        .collect();
+    for place in &places {
+        let crowd = (0..Work::Flows.crowd(place.mappings)).map(|n| flows_crowd(place, n));
+        let names = [&place.site.host, &place.container, &place.neighbour].into_iter().cloned().chain(crowd);
+        let line =
+            |path: String| format!("netns add {}\n", path.trim_start_matches(PINS).trim_start_matches('/'));
+        ip(&[], &names.map(line).collect::<String>())?;
+        link_neighbour(place)?;
+    }
+    Ok(places)
+}
+
+/// The namespace of container number `n` of a place's crowd.
+pub(super) fn flows_crowd(place: &Place, n: u32) -> String {
+    format!("{}-crowd-{n}", place.container)
+}
+
+fn place(task: &flows::Task, peer: Peer, mappings: u32) -> Place {
+    let programs = if peer == Peer::Reference { &task.reference } else { &task.ours };
+    let name = format!("{}-{mappings}", peer.name());
+    let path = |role: &str| format!("{PINS}/{role}-{name}");
+    let leases = task.directory.join("flows").join(&name);
+    Place {
+        site: Site { peer, programs: programs.clone(), host: path("host"), leases },
+        mappings,
+        container: path("container"),
+        neighbour: path("outside"),
+    }
+}
+
+fn link_neighbour(place: &Place) -> Result<()> {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let (host, neighbour) = (name(&place.site.host), name(&place.neighbour));
     let lines = format!(
         "link set lo up\nlink add uplink up type veth peer name eth0 netns {neighbour}\naddr add {UPLINK}/24 dev uplink\n"
     );
     ip(&["-n", &host], &lines)?;
     ip(&["-n", &neighbour], "link set eth0 up\naddr add 203.0.113.2/24 dev eth0\n")
-}
-
-/// The namespace of the neighbour of the peer's host.
-pub(super) fn outside(peer: Peer) -> String {
-    format!("{PINS}/{}", neighbour(peer))
-}
-
-fn neighbour(peer: Peer) -> String {
-    format!("outside-{}", peer.name())
 }
 
 /// The namespace of the peer's timed container number `turn`.

@@ -58,8 +58,7 @@ fn attachments(case: &Case, site: &Site, adder: &mut Worker) -> Result<()> {
     Ok(())
 }
 
-/// Container number `n` of the crowd.
-pub(super) fn crowd(site: &Site, n: u32) -> Container {
+fn crowd(site: &Site, n: u32) -> Container {
     Container {
         serial: n + 1,
         netns: lab::crowd(n),
