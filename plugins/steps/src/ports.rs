@@ -4,8 +4,12 @@
 //! the same attachment. What an attachment has is on record ([`crate::record`]).
 
 mod iptables;
+#[cfg(test)]
+mod lab;
+mod localnet;
 mod mapping;
 mod nftables;
+mod reference;
 mod stale_flows;
 
 pub use mapping::{HostPorts, Mapping, Protocol};
@@ -15,10 +19,12 @@ use crate::label::Label;
 use crate::record::{self, Recorded};
 use crate::stale::Stale;
 use ipnet::IpNet;
+use kernel::lock::Lock;
 use kernel::nft::Nft;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use std::net::IpAddr;
+use std::path::Path;
 
 /// Who writes the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +112,8 @@ fn write(label: &Label, ports: &Ports) -> Result<()> {
         Backend::Nftables => nftables::ensure(label, ports)?,
         Backend::Iptables => iptables::ensure(label, ports)?,
     }
-    stale_flows::end_misled(ports)
+    stale_flows::end_misled(ports);
+    Ok(())
 }
 
 /// Whether all mappings stand as they were made.
@@ -131,7 +138,7 @@ pub fn remove(label: &Label, known: Option<&Ports>) -> Result<Option<Nft>> {
     let known = recorded.as_ref().or(known);
     let nft = remove_rules(label, known)?;
     if let Some(ports) = known {
-        stale_flows::end_all(ports)?;
+        stale_flows::end_all(ports);
     }
     record::remove::<Ports>(label)?;
     Ok(nft)
@@ -143,6 +150,7 @@ fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<Option<Nft>> {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
         let mut deletions = nftables::deletions(nft, label, known)?;
         deletions.extend(iptables::deletions(nft, label)?);
+        deletions.extend(reference::deletions(nft, label)?);
         nft.remove(deletions)?;
     }
     iptables::remove_legacy(label)?;
@@ -161,7 +169,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     }
     iptables::remove_stale_legacy(stale)?;
     for gone in record::list_stale::<Ports>(stale)? {
-        stale_flows::end_all(&gone.what)?;
+        stale_flows::end_all(&gone.what);
         record::remove::<Ports>(&gone.label)?;
     }
     Ok(())
@@ -190,6 +198,12 @@ pub fn available(backend: Backend) -> Result<()> {
         Backend::Iptables => iptables::available(),
     };
     outcome.map_err(|error| Error::not_available(format!("port mappings: {error}")))
+}
+
+/// Held by whoever looks whether ports are free and takes them.
+fn lock() -> Result<Lock> {
+    std::fs::create_dir_all(record::DIRECTORY)?;
+    Ok(Lock::acquire(&Path::new(record::DIRECTORY).join("portmap.lock"), 0o600)?)
 }
 
 /// The error for a port that somebody else has.
