@@ -64,7 +64,15 @@ impl Tool {
     /// # Errors
     /// iptables is missing, or there is no such chain.
     pub fn rules(&self, table: &str, chain: &str) -> Result<String> {
-        list(self.list, table, chain)
+        list(self.list, table, &[chain])
+    }
+
+    /// The chains and rules of a table as `iptables -S` writes them.
+    ///
+    /// # Errors
+    /// iptables is missing, or there is no such table.
+    pub fn all_rules(&self, table: &str) -> Result<String> {
+        list(self.list, table, &[])
     }
 
     /// A chain of iptables as nf_tables knows it.
@@ -83,7 +91,7 @@ impl Tool {
     /// # Errors
     /// `iptables-legacy` is missing.
     pub fn legacy_rules(&self, table: &str, chain: &str) -> Result<String> {
-        list(self.legacy, table, chain)
+        list(self.legacy, table, &[chain])
     }
 
     /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
@@ -92,12 +100,12 @@ impl Tool {
     /// # Errors
     /// `iptables-legacy` is missing, or refuses.
     pub fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
-        if !self.has_legacy(table) || list(self.legacy, table, chain).is_err() {
+        if !self.has_legacy(table) || list(self.legacy, table, &[chain]).is_err() {
             return Ok(());
         }
         let mut script = format!("*{table}\n");
         for base in leading {
-            let rules = list(self.legacy, table, base).unwrap_or_default();
+            let rules = list(self.legacy, table, &[base]).unwrap_or_default();
             for rule in rules.lines().filter(|rule| jump_target(rule) == Some(chain)) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(script, "{}", rule.replacen("-A ", "-D ", 1));
@@ -138,8 +146,9 @@ pub fn jump_target(rule: &str) -> Option<&str> {
     words.next()
 }
 
-fn list(program: &str, table: &str, chain: &str) -> Result<String> {
-    let output = Command::new(program).args(["-w", "-t", table, "-S", chain]).stdin(Stdio::null()).output();
+fn list(program: &str, table: &str, chain: &[&str]) -> Result<String> {
+    let output =
+        Command::new(program).args(["-w", "-t", table, "-S"]).args(chain).stdin(Stdio::null()).output();
     let output = finished(program, output)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
