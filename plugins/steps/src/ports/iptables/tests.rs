@@ -261,11 +261,12 @@ fn check_misses_each_rule() {
         for (program, restore) in [("iptables", "iptables-restore"), ("ip6tables", "ip6tables-restore")] {
             let whole = run(&format!("{program}-save -t nat"));
             let rules = rules_of(program);
-            let chains: Vec<&str> =
-                rules.iter().filter_map(|rule| rule.strip_prefix("-A ")?.split(' ').next()).collect();
-            assert!(chains.len() >= 8);
-            for chain in chains {
-                run(&format!("{program} -t nat -D {chain} 1"));
+            let rules: Vec<&String> = rules.iter().filter(|rule| rule.starts_with("-A ")).collect();
+            assert_eq!(rules.len(), if program == "iptables" { 9 } else { 8 }, "{rules:#?}");
+            for (index, rule) in rules.iter().enumerate() {
+                let chain = rule.split(' ').nth(1).unwrap();
+                let before = rules[..index].iter().filter(|rule| rule.starts_with(&format!("-A {chain} ")));
+                run(&format!("{program} -t nat -D {chain} {}", before.count() + 1));
                 let error = check(&label(), &ports).unwrap_err().to_string();
                 assert!(error.contains("not all rules of CNI-DN-70a29d9dc18bc4d652ea5 stand"), "{error}");
                 std::fs::write("/run/whole", &whole).unwrap();
