@@ -2,11 +2,15 @@
 
 use crate::error::{Result, Tried};
 use crate::sys;
-use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::thread::Timespec;
 
 /// What `ps` shows of a helper.
 const NAME: &std::ffi::CStr = c"tidewater-del";
+
+/// How long a socket is kept open for the kernel to end its work.
+const LINGER: Timespec = Timespec { tv_sec: 0, tv_nsec: 60_000_000 };
 
 /// Runs `f` in a process of its own, and returns as soon as that exists. The caller has nothing to wait for:
 /// the helper is init's child from the start, and it holds nothing of the caller's (no pipe, no directory, no
@@ -27,6 +31,18 @@ pub fn detached(keep: &[BorrowedFd<'_>], f: impl FnOnce()) -> Result<()> {
         f();
     })
     .tried("start", "helper process")
+}
+
+/// Closes a netfilter socket after a deletion, without waiting: a helper keeps it open meanwhile. Where no helper can
+/// be had, the wait is sat out here.
+///
+/// The last close waits until the kernel has freed what was deleted, 4 to 30 ms, and holds the lock of the ruleset
+/// while it waits: everybody else's changes wait too. After [`LINGER`] there is nothing left to wait for.
+pub fn close_later(socket: impl AsFd) {
+    // Its failure has no consequence but the wait.
+    let _ = detached(&[socket.as_fd()], || {
+        let _ = rustix::thread::nanosleep(&LINGER);
+    });
 }
 
 /// Lets go of all that the caller may be waited for by, or that a mount may be held by.

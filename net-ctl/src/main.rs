@@ -2,6 +2,7 @@
 
 mod answer;
 mod failure;
+mod firewall;
 mod network;
 mod ns;
 mod places;
@@ -52,6 +53,9 @@ enum Command {
     /// The plugins are programs of those names in the plugin directories.
     #[command(subcommand, verbatim_doc_comment, after_long_help = failure::SEE_EXIT_CODES)]
     Network(Box<network::Command>),
+    /// What attachments have in the packet filter: masquerade, port mappings, firewall, spoof checks
+    #[command(subcommand, after_long_help = failure::SEE_EXIT_CODES)]
+    Firewall(firewall::Command),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
             let outcome = match &cli.command {
                 Command::Ns(command) => command.run(),
                 Command::Network(command) => command.run(),
+                Command::Firewall(command) => command.run(),
             };
             finish(cli.json, outcome)
         }

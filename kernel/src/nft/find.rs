@@ -15,6 +15,9 @@ use std::fmt::Display;
 /// elements takes some milliseconds, of a chain some microseconds.
 const ROUNDS: u32 = 200;
 
+/// How many questions are asked before the answers are read: those have to fit the receive buffer.
+const QUESTIONS: usize = 64;
+
 impl Nft {
     /// Whether the table is there.
     ///
@@ -53,6 +56,52 @@ impl Nft {
     /// As [`Nft::has_table`]; `EINVAL` where the key has not the set's length.
     pub fn element(&mut self, set: Set<'_>, key: impl Into<Key>) -> Result<Option<ElementFound>> {
         self.element_like(set, &Element::new(key))
+    }
+
+    /// Many questions at once, for elements with these keys; the answers are in the same order. One system call
+    /// asks some sixty of them.
+    ///
+    /// # Errors
+    /// As [`Nft::element`].
+    pub fn look_up(&mut self, wanted: &[(Set<'_>, Key)]) -> Result<Vec<Option<ElementFound>>> {
+        let mut found = Vec::with_capacity(wanted.len());
+        for some in wanted.chunks(QUESTIONS) {
+            found.extend(self.look_up_some(some)?);
+        }
+        Ok(found)
+    }
+
+    fn look_up_some(&mut self, wanted: &[(Set<'_>, Key)]) -> Result<Vec<Option<ElementFound>>> {
+        let mut datagram = Vec::with_capacity(wanted.len() * 100);
+        let mut first = None;
+        for (set, key) in wanted {
+            let mut question = set.get_element(&Element::new(key.clone()));
+            let sequence = self.socket.next_sequence();
+            first = first.or(Some(sequence));
+            question.stamp(sequence);
+            datagram.extend_from_slice(question.as_bytes());
+        }
+        let Some(first) = first else { return Ok(Vec::new()) };
+        let error = |at: usize, errno| Error::new("get element of", wanted[at].0.to_string(), errno);
+        self.socket.send(&datagram).map_err(|errno| error(0, errno))?;
+        let mut found: Vec<Option<ElementFound>> = vec![None; wanted.len()];
+        let mut answered = 0;
+        let mut refusal = None;
+        while answered < wanted.len() {
+            let datagram = self.socket.receive_now().map_err(|errno| error(answered, unanswered(errno)))?;
+            for reply in replies(datagram) {
+                let at = reply.sequence.wrapping_sub(first) as usize;
+                let Some(place) = found.get_mut(at) else { continue };
+                answered += 1;
+                match refused(&reply) {
+                    None => *place = ElementFound::read_list(reply.payload).into_iter().next(),
+                    Some((Errno::NOENT, _)) => {}
+                    // The other answers are on their way: they are read to the last.
+                    Some((errno, note)) => refusal = Some(error(at, errno).with_note(note)),
+                }
+            }
+        }
+        refusal.map_or(Ok(found), Err)
     }
 
     /// The element that this one would be deleted as.

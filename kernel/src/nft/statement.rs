@@ -86,6 +86,14 @@ impl<'a> Rule<'a> {
             .with(Expr::MetaSet { key: Meta::Mark, from: register })
     }
 
+    /// `meta mark set meta mark & 0xffffdfff`: the other bits stay.
+    pub fn clear_mark_bits(self, bits: u32) -> Rule<'a> {
+        let register = Register::FIRST;
+        self.with(Selector::Mark.load(register))
+            .with(Expr::Bitwise { register, mask: Value::host(!bits), xor: Value::host(0) })
+            .with(Expr::MetaSet { key: Meta::Mark, from: register })
+    }
+
     /// `ct mark set 0x10`.
     pub fn set_ct_mark(self, mark: u32) -> Rule<'a> {
         self.with(Expr::Immediate { value: Key::from(Value::host(mark)), to: Register::FIRST })

@@ -43,6 +43,9 @@ fn state_rules() -> Vec<(&'static str, Request)> {
         prerouting("add rule inet tidewater prerouting meta mark set meta mark or 0x2000", |rule| {
             rule.set_mark_bits(0x2000)
         }),
+        prerouting("add rule inet tidewater prerouting meta mark set meta mark and 0xffffdfff", |rule| {
+            rule.clear_mark_bits(0x2000)
+        }),
         prerouting("add rule inet tidewater prerouting meta mark and 0x2000 == 0x2000 accept", |rule| {
             rule.masked(Selector::Mark, 0x2000, 0x2000).verdict(accept.clone())
         }),

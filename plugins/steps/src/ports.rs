@@ -17,10 +17,10 @@ pub use mapping::{HostPorts, Mapping, Protocol};
 use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::release;
 use crate::stale::Stale;
 use ipnet::IpNet;
 use kernel::lock::Lock;
-use kernel::nft::Nft;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use std::net::IpAddr;
@@ -90,6 +90,13 @@ impl Mark {
     }
 }
 
+impl Ports {
+    /// Whether a mapping is at a single address of the host: then others' mappings decide what goes.
+    fn has_addresses(&self) -> bool {
+        self.sides.iter().flat_map(|side| &side.mappings).any(|mapping| mapping.address.is_some())
+    }
+}
+
 impl Recorded for Ports {
     const KIND: &'static str = "portmap";
 }
@@ -127,34 +134,50 @@ pub fn check(label: &Label, ports: &Ports) -> Result<()> {
     }
 }
 
-/// Removes the attachment's mappings, whoever made them. `known` is what the caller believes it has; its record
-/// counts more, and without both its marks are looked for. The socket comes back open: see
-/// [`crate::masquerade::remove`].
+/// What is removed of an attachment that has no record.
+#[derive(Clone, Copy, Debug)]
+pub enum Unrecorded<'a> {
+    /// It never had mappings.
+    Nothing,
+    /// These are looked up.
+    Known(&'a Ports),
+    /// All mappings are looked through for its mark.
+    Search,
+}
+
+/// Removes the attachment's mappings, whoever made them. What is on record counts; `unrecorded` says what to do
+/// without.
 ///
 /// # Errors
 /// The kernel or `iptables` refused; what is not there is no error.
-pub fn remove(label: &Label, known: Option<&Ports>) -> Result<Option<Nft>> {
+pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
     let recorded = record::get::<Ports>(label)?;
-    let known = recorded.as_ref().or(known);
-    let nft = remove_rules(label, known)?;
+    let known = match (&recorded, unrecorded) {
+        (Some(recorded), _) => Some(recorded),
+        (None, Unrecorded::Known(ports)) => Some(ports),
+        (None, Unrecorded::Search) => None,
+        (None, Unrecorded::Nothing) => return Ok(()),
+    };
+    remove_rules(label, known)?;
     if let Some(ports) = known {
         stale_flows::end_all(ports);
     }
-    record::remove::<Ports>(label)?;
-    Ok(nft)
+    record::remove::<Ports>(label)
 }
 
-fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<Option<Nft>> {
-    let mut nft = crate::masquerade::open_if_supported()?;
-    if let Some(nft) = &mut nft {
+fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
+    let _lock = known.filter(|ports| ports.has_addresses()).map(|_| lock()).transpose()?;
+    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
-        let mut deletions = nftables::deletions(nft, label, known)?;
-        deletions.extend(iptables::deletions(nft, label)?);
-        deletions.extend(reference::deletions(nft, label)?);
-        nft.remove(deletions)?;
+        let mut deletions = nftables::deletions(&mut nft, label, known)?;
+        deletions.extend(iptables::deletions(&mut nft, label)?);
+        deletions.extend(reference::deletions(&mut nft, label)?);
+        if !deletions.is_empty() {
+            nft.remove(deletions)?;
+            release::without_waiting(nft);
+        }
     }
-    iptables::remove_legacy(label)?;
-    Ok(nft)
+    iptables::remove_legacy(label)
 }
 
 /// Removes the mappings of all attachments of the network that are not valid any more, whoever made them.

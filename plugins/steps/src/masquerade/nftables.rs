@@ -14,6 +14,7 @@
 
 use crate::label::Label;
 use crate::stale::Stale;
+use crate::subnet_set;
 use ipnet::IpNet;
 use kernel::error::forgive_existing;
 use kernel::nft::{
@@ -167,39 +168,13 @@ fn subnet(address: IpNet, name: &str) -> (Type, Request) {
 /// The sets of all subnets, whether or not a rule still uses them.
 fn sets(nft: &mut Nft) -> Result<Vec<(String, IpNet)>> {
     let names = nft.sets(TABLE)?.into_iter();
-    Ok(names.filter_map(|name| subnet_of(&name).map(|subnet| (name, subnet))).collect())
+    Ok(names.filter_map(|name| subnet_set::subnet(PREFIX, &name).map(|subnet| (name, subnet))).collect())
 }
 
-/// `masquerade-10.1.0.0-16`, `masquerade-fd00_1__-64`: slash and colon would not be read back by `nft` in a
-/// name.
 fn set_name(address: IpNet) -> String {
-    let subnet = address.trunc();
-    format!("{PREFIX}{}-{}", subnet.addr(), subnet.prefix_len()).replace(':', "_")
-}
-
-fn subnet_of(set_name: &str) -> Option<IpNet> {
-    let (address, length) = set_name.strip_prefix(PREFIX)?.rsplit_once('-')?;
-    IpNet::new(address.replace('_', ":").parse().ok()?, length.parse().ok()?).ok()
+    subnet_set::name(PREFIX, address)
 }
 
 fn is_ours(found: &ElementFound, label: &Label) -> bool {
     found.comment.as_deref().is_some_and(|comment| label.marks(comment))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-
-    #[test]
-    fn a_set_is_named_after_its_subnet_in_a_form_that_nft_reads() {
-        for (address, name, subnet) in [
-            ("10.1.0.5/16", "masquerade-10.1.0.0-16", "10.1.0.0/16"),
-            ("fd00:1::5/64", "masquerade-fd00_1__-64", "fd00:1::/64"),
-        ] {
-            assert_eq!(set_name(address.parse().unwrap()), name);
-            assert_eq!(subnet_of(name), Some(subnet.parse().unwrap()));
-        }
-        assert_eq!(subnet_of("masquerade-somebody"), None);
-    }
 }

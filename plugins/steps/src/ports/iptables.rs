@@ -6,11 +6,12 @@
 mod rules;
 mod standing;
 
-use super::{Mapping, Ports, localnet, lock, taken};
+use super::{Backend, Mapping, Ports, localnet, lock, taken};
 use crate::iptables::{self, TOOLS, Tool, jump_target};
 use crate::label::Label;
 use crate::masquerade::open_if_supported;
 use crate::record::{self, Found};
+use crate::release;
 use crate::stale::Stale;
 use kernel::nft::{Nft, Request, Verdict};
 use rules::{DNAT, Rules, TABLE, chain_of};
@@ -26,9 +27,9 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     refuse_line_breaks(ports)?;
     let _lock = lock()?;
     let records = record::list::<Ports>()?;
-    refuse_taken(label, ports, &records)?;
     let mut nft = open_if_supported()?;
-    clear(nft.as_mut(), label)?;
+    refuse_taken(nft.as_mut(), label, ports, &records)?;
+    clear(label)?;
     let sharing = sharing(label, ports, &records);
     for tool in &TOOLS {
         let rules = Rules::of(tool, label, &sharing);
@@ -48,16 +49,44 @@ fn refuse_line_breaks(ports: &Ports) -> Result<()> {
     }
 }
 
-/// A port under other conditions is another one; one container may have its ports on several networks, where runtimes
-/// tell each network's plugin of all of them: the first mapping wins.
-fn refuse_taken(label: &Label, ports: &Ports, records: &[Found<Ports>]) -> Result<()> {
-    let (_, container, _) = label.names();
-    for other in records.iter().filter(|other| other.label.names().1 != container) {
-        if let Some(mapping) = first_clash(ports, &other.what) {
+/// The records tell who else wants the ports, and the chains who of them has got so far.
+fn refuse_taken(
+    mut nft: Option<&mut Nft>,
+    label: &Label,
+    ports: &Ports,
+    records: &[Found<Ports>],
+) -> Result<()> {
+    for (mapping, other) in clashes(label, ports, records) {
+        if other.what.backend == Backend::Nftables || has_chain(nft.as_deref_mut(), &other.label)? {
             return Err(taken(mapping, mapping.address, &holder(&other.label)));
         }
     }
     Ok(())
+}
+
+/// A port under other conditions is another one. One container may have its ports on several networks, where runtimes
+/// tell each network's plugin of all of them: the first mapping wins.
+fn clashes<'a>(
+    label: &Label,
+    ports: &'a Ports,
+    records: &'a [Found<Ports>],
+) -> impl Iterator<Item = (&'a Mapping, &'a Found<Ports>)> {
+    let container = label.names().1.to_owned();
+    let others = records.iter().filter(move |other| other.label.names().1 != container);
+    others.filter_map(|other| Some((first_clash(ports, &other.what)?, other)))
+}
+
+/// Whether the container's chain stands in one of the tables.
+fn has_chain(nft: Option<&mut Nft>, label: &Label) -> Result<bool> {
+    let chain = chain_of(label);
+    if let Some(nft) = nft {
+        for tool in &TOOLS {
+            if nft.chain(tool.chain(TABLE, &chain))?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(TOOLS.iter().any(|tool| tool.has_legacy(TABLE) && tool.legacy_rules(TABLE, &chain).is_ok()))
 }
 
 fn first_clash<'a>(ports: &'a Ports, other: &Ports) -> Option<&'a Mapping> {
@@ -77,10 +106,13 @@ fn holder(label: &Label) -> String {
 }
 
 /// Nothing of a repeated ADD, or of the reference plugins' for the same container, is doubled.
-fn clear(nft: Option<&mut Nft>, label: &Label) -> Result<()> {
-    if let Some(nft) = nft {
-        let deletions = deletions(nft, label)?;
-        nft.remove(deletions)?;
+fn clear(label: &Label) -> Result<()> {
+    if let Some(mut nft) = open_if_supported()? {
+        let deletions = deletions(&mut nft, label)?;
+        if !deletions.is_empty() {
+            nft.remove(deletions)?;
+            release::without_waiting(nft);
+        }
     }
     remove_legacy(label)
 }

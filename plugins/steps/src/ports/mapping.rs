@@ -99,6 +99,15 @@ impl Mapping {
         self.host.first == self.container
     }
 
+    /// Whether the other begins where this one ends, on both sides.
+    pub fn goes_on_with(&self, next: &Mapping) -> bool {
+        let ends = |first: u16| u32::from(first) + u32::from(self.host.count);
+        self.protocol == next.protocol
+            && self.address == next.address
+            && ends(self.host.first) == u32::from(next.host.first)
+            && ends(self.container) == u32::from(next.container)
+    }
+
     /// Whether both want a port of the host's: at one address, or at all and one.
     pub fn clashes_with(&self, other: &Mapping) -> bool {
         let at_one_place = match (self.address, other.address) {
