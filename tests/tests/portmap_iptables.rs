@@ -1,13 +1,16 @@
 //! Port mappings through iptables: the reference plugin's rules to the letter, on today's iptables and on the old one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::io::Write;
 use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
+use tests::lab::netns::eventually;
 use tests::lab::traffic::{self, HOST_OUTSIDE, OUTSIDE};
 use tests::lab::{Container, Lab, Plugin, Plugins, command};
 
@@ -30,14 +33,15 @@ tests::conformance! {
         gc_keeps_what_is_valid_and_what_is_of_other_networks,
         a_client_that_keeps_sending_is_led_to_the_container_at_once,
         a_container_of_one_family_leaves_the_other_alone,
+        del_waits_for_an_iptables_that_outlives_its_add,
         status_says_that_iptables_is_missing,
     ]
 }
 
-fn portmap(name: &str, mappings: Value) -> Value {
+fn portmap(name: &str, mappings: impl Into<Value>) -> Value {
     json!({
         "cniVersion": conf::COMMON, "name": name, "type": "portmap", "backend": "iptables",
-        "runtimeConfig": {"portMappings": mappings}
+        "runtimeConfig": {"portMappings": mappings.into()}
     })
 }
 
@@ -312,6 +316,30 @@ fn a_container_of_one_family_leaves_the_other_alone(lab: &Lab) {
     lab.plugin("portmap").add(&container, &conf).ok();
     lab.plugin("portmap").on("CHECK", &container, &conf).run().quiet();
     assert_eq!(table("ip6tables-save"), [""; 0]);
+}
+
+/// A killed ADD leaves a running iptables-restore behind, which has its script.
+fn del_waits_for_an_iptables_that_outlives_its_add(lab: &Lab) {
+    let dir = lab.dir("slow-iptables");
+    let slow = "#!/bin/sh\nscript=$(cat)\ntouch /run/lab/started\nsleep 0.5\nprintf '%s\\n' \"$script\" | exec /usr/sbin/iptables-restore \"$@\"\n";
+    std::fs::write(dir.join("iptables-restore"), slow).unwrap();
+    command::run(&format!("chmod 755 {}/iptables-restore", dir.display()));
+    let container = lab.container("c1");
+    let conf = portmap("mynet", web()).with_prev(&wired(&["10.77.0.2/24"]));
+    let add = lab
+        .plugin("portmap")
+        .on("ADD", &container, &conf)
+        .env("PATH", &format!("{}:/usr/sbin:/usr/bin:/bin", dir.display()));
+    let mut killed = add.command().stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    killed.stdin.take().unwrap().write_all(conf.to_string().as_bytes()).unwrap();
+    eventually("iptables-restore has its script", Duration::from_secs(5), || {
+        Path::new("/run/lab/started").exists()
+    });
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    lab.plugin("portmap").del(&container, &conf).quiet();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(of_containers(&both_tables()), 0, "{:#?}", both_tables());
 }
 
 fn status_says_that_iptables_is_missing(lab: &Lab) {

@@ -3,10 +3,12 @@
 //! Today's iptables keeps its rules in nf_tables, where chains of any name are looked up and removed over netlink.
 //! Where the old kernel tables are in use, their own `iptables-legacy` is executed.
 
+use kernel::lock::Lock;
 use kernel::nft::{Chain, Family, Nft, Request, Table};
 use spec::error::{Error, Result};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 
 /// One address family of iptables.
@@ -56,7 +58,17 @@ impl Tool {
     /// # Errors
     /// iptables is missing, or refuses; its own words.
     pub fn restore(&self, script: &str) -> Result<()> {
-        restore(self.restore, script)
+        restore(self.restore, script, Stdio::null())
+    }
+
+    /// The same, and the lock is held until iptables has ended even where the caller is killed before: what it writes
+    /// then is there for whoever waits for the lock to remove it.
+    ///
+    /// # Errors
+    /// As [`Tool::restore`].
+    pub fn restore_under(&self, lock: &Lock, script: &str) -> Result<()> {
+        // A descriptor to inherit; iptables-restore prints nothing there.
+        restore(self.restore, script, Stdio::from(lock.as_fd().try_clone_to_owned()?))
     }
 
     /// The rules of a chain as `iptables -S` writes them.
@@ -112,7 +124,7 @@ impl Tool {
             }
         }
         let _ = writeln!(script, "-F {chain}\n-X {chain}\nCOMMIT");
-        restore(self.legacy_restore, &script)
+        restore(self.legacy_restore, &script, Stdio::null())
     }
 }
 
@@ -153,10 +165,10 @@ fn list(program: &str, table: &str, chain: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn restore(program: &str, input: &str) -> Result<()> {
+fn restore(program: &str, input: &str, stdout: Stdio) -> Result<()> {
     let mut command = Command::new(program);
     command.args(["--noflush", "--wait"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     let outcome = command.spawn().and_then(|mut child| {
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.as_bytes())?;

@@ -13,6 +13,7 @@ use crate::masquerade::open_if_supported;
 use crate::record::{self, Found};
 use crate::release;
 use crate::stale::Stale;
+use kernel::lock::Lock;
 use kernel::nft::{Nft, Request, Verdict};
 use rules::{DNAT, Rules, TABLE, chain_of};
 use spec::error::{Error, Result};
@@ -25,7 +26,7 @@ const SNAT: &str = "CNI-HOSTPORT-SNAT";
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     refuse_line_breaks(ports)?;
-    let _lock = lock()?;
+    let lock = lock()?;
     let records = record::list::<Ports>()?;
     let mut nft = open_if_supported()?;
     refuse_taken(nft.as_mut(), label, ports, &records)?;
@@ -34,7 +35,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     for tool in &TOOLS {
         let rules = Rules::of(tool, label, &sharing);
         if !rules.own.is_empty() {
-            write(nft.as_mut(), tool, &rules)?;
+            write(nft.as_mut(), tool, &rules, &lock)?;
         }
     }
     allow_from_loopback(ports)
@@ -129,14 +130,14 @@ fn sharing<'a>(label: &Label, ports: &'a Ports, records: &'a [Found<Ports>]) -> 
 }
 
 /// Once more where the reference plugins, which do not know our lock, made a shared chain since the look.
-fn write(mut nft: Option<&mut Nft>, tool: &Tool, rules: &Rules) -> Result<()> {
+fn write(mut nft: Option<&mut Nft>, tool: &Tool, rules: &Rules, lock: &Lock) -> Result<()> {
     let missing = Missing::look(nft.as_deref_mut(), tool, rules)?;
-    let Err(error) = tool.restore(&rules.script(&missing)) else { return Ok(()) };
+    let Err(error) = tool.restore_under(lock, &rules.script(&missing)) else { return Ok(()) };
     let since = Missing::look(nft, tool, rules)?;
     if since == missing {
         return Err(error);
     }
-    tool.restore(&rules.script(&since))
+    tool.restore_under(lock, &rules.script(&since))
 }
 
 fn allow_from_loopback(ports: &Ports) -> Result<()> {
