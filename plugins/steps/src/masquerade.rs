@@ -12,6 +12,7 @@ use crate::record::{self, Recorded};
 use crate::stale::Stale;
 use ipnet::IpNet;
 use kernel::error::Errno;
+use kernel::lock::Lock;
 use kernel::nft::Nft;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
@@ -50,6 +51,14 @@ struct Masquerade {
     addresses: Vec<IpNet>,
 }
 
+impl Masquerade {
+    /// Waits for an `iptables-restore` that outlived the ADD that started it and was killed: what it still wrote can
+    /// be removed then.
+    fn lock_out(&self) -> Result<Option<Lock>> {
+        (self.backend == Backend::Iptables).then(record::lock::<Masquerade>).transpose()
+    }
+}
+
 impl Recorded for Masquerade {
     const KIND: &'static str = "masquerade";
 }
@@ -67,8 +76,9 @@ fn write(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
     match backend {
         Backend::Nftables => nftables::ensure(label, addresses),
         Backend::Iptables => {
+            let lock = record::lock::<Masquerade>()?;
             remove_rules(label, Some(&[]))?;
-            iptables::ensure(label, addresses)
+            iptables::ensure(label, addresses, &lock)
         }
     }
 }
@@ -99,16 +109,14 @@ pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()>
 
 /// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had;
 /// without them and without a record all elements are looked
-/// through for its mark. The socket comes back open: closing it after a
-/// delete waits until the kernel has freed what was deleted, so the caller chooses who does.
+/// through for its mark. The socket comes back open: closing it after a delete waits until the kernel has freed what
+/// was deleted, so the caller chooses who does.
 ///
 /// # Errors
 /// The kernel or `iptables` refused; what is not there is no error.
 pub fn remove(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nft>> {
-    let recorded = match addresses {
-        Some(_) => None,
-        None => record::get::<Masquerade>(label)?,
-    };
+    let recorded = record::get::<Masquerade>(label)?;
+    let _lock = recorded.as_ref().map_or(Ok(None), Masquerade::lock_out)?;
     let recorded: Option<Vec<IpAddr>> =
         recorded.map(|found| found.addresses.iter().map(IpNet::addr).collect());
     let nft = remove_rules(label, addresses.or(recorded.as_deref()))?;
@@ -133,13 +141,16 @@ fn remove_rules(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nf
 /// # Errors
 /// The kernel or `iptables` refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+    let records = record::list_stale::<Masquerade>(stale)?;
+    let of_iptables = records.iter().find(|gone| gone.what.backend == Backend::Iptables);
+    let _lock = of_iptables.map_or(Ok(None), |gone| gone.what.lock_out())?;
     if let Some(mut nft) = open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
         nft.remove(deletions)?;
     }
     iptables::remove_stale_legacy(stale)?;
-    for gone in record::list_stale::<Masquerade>(stale)? {
+    for gone in records {
         record::remove::<Masquerade>(&gone.label)?;
     }
     record::remove_stale_unfinished::<Masquerade>(stale)

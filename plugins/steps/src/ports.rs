@@ -10,6 +10,7 @@ mod localnet;
 mod mapping;
 mod nftables;
 mod reference;
+mod siblings;
 mod stale_flows;
 
 pub use mapping::{HostPorts, Mapping, Protocol};
@@ -24,7 +25,6 @@ use kernel::lock::Lock;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use std::net::IpAddr;
-use std::path::Path;
 
 /// Who writes the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,15 @@ impl Ports {
     /// was killed.
     fn are_removed_under_lock(&self) -> bool {
         self.backend == Backend::Iptables || self.has_addresses()
+    }
+
+    /// The same without these mappings.
+    fn without(&self, left_out: &[&Mapping]) -> Ports {
+        let mut ports = self.clone();
+        for side in &mut ports.sides {
+            side.mappings.retain(|mapping| !left_out.contains(&mapping));
+        }
+        ports
     }
 
     /// Whether a mapping is at a single address of the host: then others' mappings decide what goes.
@@ -168,7 +177,8 @@ pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
     if let Some(ports) = known {
         stale_flows::end_all(ports);
     }
-    record::remove::<Ports>(label)
+    record::remove::<Ports>(label)?;
+    siblings::hand_over(label)
 }
 
 fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
@@ -192,7 +202,8 @@ fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
 /// The kernel or `iptables` refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     let records = record::list_stale::<Ports>(stale)?;
-    let _lock = records.iter().any(|gone| gone.what.are_removed_under_lock()).then(lock).transpose()?;
+    let lock = records.iter().any(|gone| gone.what.are_removed_under_lock()).then(lock).transpose()?;
+    let mut handed = Vec::new();
     if let Some(mut nft) = crate::masquerade::open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
@@ -202,7 +213,10 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     for gone in records {
         stale_flows::end_all(&gone.what);
         record::remove::<Ports>(&gone.label)?;
+        handed.push(gone.label);
     }
+    drop(lock);
+    handed.iter().try_for_each(siblings::hand_over)?;
     record::remove_stale_unfinished::<Ports>(stale)
 }
 
@@ -233,8 +247,7 @@ pub fn available(backend: Backend) -> Result<()> {
 
 /// Held by whoever looks whether ports are free and takes them.
 fn lock() -> Result<Lock> {
-    std::fs::create_dir_all(record::DIRECTORY)?;
-    Ok(Lock::acquire(&Path::new(record::DIRECTORY).join("portmap.lock"), 0o600)?)
+    record::lock::<Ports>()
 }
 
 /// The error for a port that somebody else has.

@@ -9,6 +9,7 @@ use crate::label::Label;
 use crate::stale::Stale;
 use kernel::error::Errno;
 use kernel::file;
+use kernel::lock::Lock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
@@ -79,6 +80,31 @@ pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(format!("read record of {} in {DIRECTORY}: {error}", T::KIND))),
     }
+}
+
+/// The record of the attachment with this key, the first part of its marks.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
+    let plain = key.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let name = format!("{key}.{}", T::KIND);
+    match plain.then(|| File::open(Path::new(DIRECTORY).join(name))) {
+        Some(Ok(file)) => Ok(decode(file).map(from_entry)),
+        Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(format!("read record of {} in {DIRECTORY}: {error}", T::KIND)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Held by whoever looks what is free and takes it, or has another program write rules of this kind.
+///
+/// # Errors
+/// The directory cannot be made.
+pub fn lock<T: Recorded>() -> Result<Lock> {
+    drop(open_or_make()?);
+    Ok(Lock::acquire(&Path::new(DIRECTORY).join(format!("{}.lock", T::KIND)), 0o600)?)
 }
 
 /// Removes the record of the attachment, after its rules; fine when there is none.

@@ -5,6 +5,7 @@ use crate::iptables::{self, TOOLS, Tool, jump_target};
 use crate::label::Label;
 use crate::stale::Stale;
 use ipnet::IpNet;
+use kernel::lock::Lock;
 use kernel::nft::{Nft, Request, Verdict};
 use spec::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -16,12 +17,12 @@ const POSTROUTING: &str = "POSTROUTING";
 const CHAIN_PREFIX: &str = "CNI-";
 
 /// Called on nothing of the attachment's own: a rule of an ADD that was killed would be doubled.
-pub(super) fn ensure(label: &Label, addresses: &[IpNet]) -> Result<()> {
+pub(super) fn ensure(label: &Label, addresses: &[IpNet], lock: &Lock) -> Result<()> {
     for tool in &TOOLS {
         let own: Vec<&IpNet> =
             addresses.iter().filter(|address| address.addr().is_ipv4() == tool.v4).collect();
         if !own.is_empty() {
-            tool.restore(&script(tool, label, &own))?;
+            tool.restore_under(lock, &script(tool, label, &own))?;
         }
     }
     Ok(())

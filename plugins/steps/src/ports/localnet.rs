@@ -1,10 +1,26 @@
 //! The host's own loopback as a caller: its packets leave it only where the kernel is told to let them.
 
+use super::Ports;
 use kernel::link::{self, LinkRef};
 use kernel::rtnl::Rtnl;
 use kernel::{route, sysctl};
 use spec::error::Result;
 use std::net::{IpAddr, Ipv4Addr};
+
+/// Lets callers at the host's loopback reach the container, where it has an IPv4 address and they are masqueraded.
+///
+/// # Errors
+/// As [`allow_from_loopback`].
+pub(super) fn allow_to(ports: &Ports) -> Result<()> {
+    if !ports.source.snat {
+        return Ok(());
+    }
+    let mut addresses = ports.sides.iter().filter_map(|side| match side.container.addr() {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    addresses.try_for_each(allow_from_loopback)
+}
 
 /// Lets packets with addresses of 127.0.0.0/8 through the link that leads to the container (`route_localnet`): a
 /// client at 127.0.0.1 keeps that source until postrouting masquerades it. Nothing is written where it is so
@@ -12,7 +28,7 @@ use std::net::{IpAddr, Ipv4Addr};
 ///
 /// # Errors
 /// The kernel does not answer, or the sysctl cannot be set.
-pub(super) fn allow_from_loopback(container: Ipv4Addr) -> Result<()> {
+fn allow_from_loopback(container: Ipv4Addr) -> Result<()> {
     let mut rtnl = Rtnl::open()?;
     let index = route::to(&mut rtnl, IpAddr::V4(container))?.and_then(|route| route.index);
     let Some(index) = index else { return Ok(()) };

@@ -9,12 +9,12 @@ mod conflict;
 mod elements;
 mod layout;
 
-use super::{Ports, lock};
+use super::{Ports, localnet, lock, siblings};
 use crate::label::Label;
 use crate::release;
 use crate::stale::Stale;
 use elements::Entry;
-use kernel::nft::{Nft, Request, Transaction};
+use kernel::nft::{ElementFound, Nft, Request, Transaction};
 use layout::{Group, TABLE};
 use spec::error::{Error, Result};
 
@@ -24,20 +24,24 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     let mut nft = Nft::open()?;
     let groups: Vec<Group> = ports.sides.iter().map(Group::of).collect();
     let missing = layout::missing(&mut nft, ports, &groups)?;
-    let entries = elements::of(ports, &groups);
-    let replaced = conflict::own_or_free(&mut nft, label, ports, &groups, &entries)?;
+    let claim = conflict::claim(&mut nft, label, ports, &groups)?;
+    for holder in &claim.holders {
+        siblings::inherit(label, holder)?;
+    }
+    let ports = &ports.without(&claim.held);
     let comment = label.comment();
-    let deletions = replaced.iter().flat_map(|(set, own)| set.delete_elements(std::slice::from_ref(own)));
+    let deletions = claim.own.iter().flat_map(|(set, own)| set.delete_elements(std::slice::from_ref(own)));
     let mut transaction: Transaction = missing.requests.into_iter().chain(deletions).collect();
-    for entry in &entries {
+    for entry in elements::of(ports, &groups) {
         transaction.extend(entry.create(&comment));
     }
     transaction.extend(elements::some(ports, &groups));
     nft.commit(&transaction)?;
-    if !replaced.is_empty() {
+    if !claim.own.is_empty() {
         release::without_waiting(nft);
     }
-    conditions::execute(&missing.for_nft)
+    conditions::execute(&missing.for_nft)?;
+    localnet::allow_to(ports)
 }
 
 pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
@@ -52,7 +56,13 @@ pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
     let places: Vec<_> = entries.iter().map(Entry::place).collect();
     for (entry, found) in entries.iter().zip(nft.look_up(&places)?) {
         let set = &entry.set;
-        if !found.is_some_and(|found| entry.is(&found) && is_marked(found.comment.as_deref(), label)) {
+        let stands = match found {
+            Some(found) if is_marked(found.comment.as_deref(), label) => entry.is(&found),
+            // Another attachment of the container has the port: the runtime asked for it on several networks.
+            Some(found) => entry.is_port() && siblings::of_same_container(label, mark(&found))?.is_some(),
+            None => false,
+        };
+        if !stands {
             return Err(Error::internal(format!(
                 "{}: set {set} has no such element of this attachment; somebody removed it, or flushed the ruleset",
                 entry.what
@@ -111,6 +121,10 @@ fn deletions_where(nft: &mut Nft, chosen: impl Fn(&str) -> bool) -> Result<Vec<R
 pub(super) fn available() -> Result<()> {
     Nft::open()?.tables()?;
     Ok(())
+}
+
+fn mark(found: &ElementFound) -> &str {
+    found.comment.as_deref().unwrap_or_default()
 }
 
 fn is_marked(comment: Option<&str>, label: &Label) -> bool {

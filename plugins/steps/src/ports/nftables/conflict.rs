@@ -3,11 +3,10 @@
 //! A port of one address is taken when that address has it or all have it; a port of all addresses is taken when
 //! any has it. Elements of the attachment itself are no conflict: they are replaced.
 
-use super::elements;
-use super::is_marked;
 use super::layout::{Group, TABLE};
+use super::{elements, is_marked, mark};
 use crate::label::Label;
-use crate::ports::{Mapping, Ports, taken};
+use crate::ports::{Mapping, Ports, siblings, taken};
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
 use spec::error::Result;
 
@@ -19,38 +18,86 @@ struct Probe<'a> {
     mapping: Option<(&'a Mapping, &'a Group)>,
 }
 
-/// What the attachment itself has under the keys that it wants, for deletion.
-pub(super) fn own_or_free<'a>(
+/// What was found under the keys that an attachment wants.
+#[derive(Debug, Default)]
+pub(super) struct Claim<'a> {
+    /// What it has itself, for deletion.
+    pub(super) own: Vec<(Set<'a>, Element<'static>)>,
+    /// The mappings that other attachments of the same container have.
+    pub(super) held: Vec<&'a Mapping>,
+    /// Those attachments.
+    pub(super) holders: Vec<Label>,
+}
+
+/// Looks whether all ports are free for the attachment.
+///
+/// # Errors
+/// Another container has one: it is named.
+pub(super) fn claim<'a>(
     nft: &mut Nft,
     label: &Label,
     ports: &'a Ports,
     groups: &'a [Group],
-    replaced: &'a [elements::Entry],
-) -> Result<Vec<(Set<'a>, Element<'static>)>> {
-    let members = replaced.iter().filter(|entry| !entry.is_port());
-    let mut probes: Vec<Probe<'a>> = members
-        .map(|entry| Probe { set: TABLE.set(&entry.set), key: entry.key.clone(), mapping: None })
-        .collect();
+) -> Result<Claim<'a>> {
+    let probes = probes(ports, groups);
+    let questions: Vec<_> = probes.iter().map(|probe| (probe.set, probe.key.clone())).collect();
+    let mut claim = Claim::default();
+    for (probe, found) in probes.iter().zip(nft.look_up(&questions)?) {
+        let Some(found) = found else { continue };
+        match probe.mapping {
+            None => claim.replace(probe.set, found),
+            Some((mapping, group)) if probe.set.name == group.some => {
+                for found in at_some_address(nft, group, &probe.key)? {
+                    claim.judge(label, mapping, TABLE.set(&group.at), found)?;
+                }
+            }
+            Some((mapping, _)) => claim.judge(label, mapping, probe.set, found)?,
+        }
+    }
+    Ok(claim)
+}
+
+impl<'a> Claim<'a> {
+    /// Takes in who has a port that this mapping wants.
+    fn judge(
+        &mut self,
+        label: &Label,
+        mapping: &'a Mapping,
+        set: Set<'a>,
+        found: ElementFound,
+    ) -> Result<()> {
+        if is_marked(found.comment.as_deref(), label) {
+            self.replace(set, found);
+            return Ok(());
+        }
+        let Some(holder) = siblings::of_same_container(label, mark(&found))? else {
+            return Err(taken(mapping, mapping.address, &words(&found)));
+        };
+        if !self.held.contains(&mapping) {
+            self.held.push(mapping);
+        }
+        if !self.holders.contains(&holder) {
+            self.holders.push(holder);
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, set: Set<'a>, found: ElementFound) {
+        let element = elements::as_deleted(found);
+        if !self.own.iter().any(|(own, before)| *own == set && *before == element) {
+            self.own.push((set, element));
+        }
+    }
+}
+
+/// The container's place in sets is taken over from whoever had it; ports are not.
+fn probes<'a>(ports: &'a Ports, groups: &'a [Group]) -> Vec<Probe<'a>> {
+    let mut probes: Vec<Probe<'a>> =
+        elements::memberships(ports, groups).map(|(set, key)| Probe { set, key, mapping: None }).collect();
     for (side, group) in ports.sides.iter().zip(groups) {
         probes.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, group)));
     }
-    let questions: Vec<_> = probes.iter().map(|probe| (probe.set, probe.key.clone())).collect();
-    let mut own: Vec<(Set<'a>, Element<'static>)> = Vec::new();
-    for (probe, found) in probes.iter().zip(nft.look_up(&questions)?) {
-        let Some(found) = found else { continue };
-        if let Some((mapping, group)) = probe.mapping {
-            if probe.set.name == group.some {
-                refuse_taken_at_some(nft, label, mapping, group, &probe.key)?;
-                continue;
-            }
-            refuse_taken(label, mapping, &found)?;
-        }
-        let element = elements::as_deleted(found);
-        if !own.iter().any(|(set, before)| *set == probe.set && *before == element) {
-            own.push((probe.set, element));
-        }
-    }
-    Ok(own)
+    probes
 }
 
 /// A port of one address is looked up there and among those of all addresses; a port of all addresses among those,
@@ -70,24 +117,11 @@ fn of_mapping<'a>(mapping: &'a Mapping, group: &'a Group) -> impl Iterator<Item 
     })
 }
 
-fn refuse_taken(label: &Label, mapping: &Mapping, found: &ElementFound) -> Result<()> {
-    if is_marked(found.comment.as_deref(), label) {
-        return Ok(());
-    }
-    Err(taken(mapping, mapping.address, &words(found)))
-}
-
-/// The small set says that the port is mapped at some address: whose that is, only the map knows.
-fn refuse_taken_at_some(
-    nft: &mut Nft,
-    label: &Label,
-    mapping: &Mapping,
-    group: &Group,
-    port: &Key,
-) -> Result<()> {
-    let at = nft.elements(TABLE.set(&group.at))?;
-    let mut of_port = at.iter().filter(|found| elements::port_of(&found.key, group).as_ref() == Some(port));
-    of_port.try_for_each(|found| refuse_taken(label, mapping, found))
+/// The elements of this port at single addresses: the small set says that there are some, whose they are only the
+/// map knows.
+fn at_some_address(nft: &mut Nft, group: &Group, port: &Key) -> Result<Vec<ElementFound>> {
+    let at = nft.elements(TABLE.set(&group.at))?.into_iter();
+    Ok(at.filter(|found| elements::port_of(&found.key, group).as_ref() == Some(port)).collect())
 }
 
 /// The holder's mark without its hashes: `net: web, if: eth0, id: abc123`.

@@ -66,20 +66,26 @@ pub(super) fn of(ports: &Ports, groups: &[Group]) -> Vec<Entry> {
     for (side, group) in ports.sides.iter().zip(groups) {
         let container = side.container.addr();
         entries.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, container, group)));
-        let member = |set: String| Entry {
-            set,
-            key: Key::from(container),
-            range: None,
-            data: None,
-            port_at: None,
-            what: format!("masquerade of callers of {container}"),
-        };
-        entries.extend(ports.source.snat.then(|| member(layout::hairpin_set(side))));
-        entries.extend(
-            ports.source.masquerade_all.then(|| member(layout::masquerade_all_set(group.v4).to_owned())),
-        );
     }
+    entries.extend(memberships(ports, groups).map(|(set, key)| Entry {
+        set: set.name.to_owned(),
+        what: format!("masquerade of callers of {}", key.as_ip().map_or(String::new(), |ip| ip.to_string())),
+        key,
+        range: None,
+        data: None,
+        port_at: None,
+    }));
     entries
+}
+
+/// The sets that the container's addresses are in, for its callers to be masqueraded.
+pub(super) fn memberships<'a>(ports: &'a Ports, groups: &'a [Group]) -> impl Iterator<Item = (Set<'a>, Key)> {
+    ports.sides.iter().zip(groups).flat_map(|(side, group)| {
+        let hairpin = ports.source.snat.then_some(group.hairpin.as_str());
+        let all = ports.source.masquerade_all.then(|| layout::masquerade_all_set(group.v4));
+        let key = Key::from(side.container.addr());
+        [hairpin, all].into_iter().flatten().map(move |set| (TABLE.set(set), key.clone()))
+    })
 }
 
 /// Whether a mapping is one element of the map of ranges.

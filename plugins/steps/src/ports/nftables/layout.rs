@@ -74,6 +74,8 @@ pub(super) struct Group {
     pub(super) ranges: String,
     /// Set of the ports that have an element in `at`, for the look whether a port of all addresses is free.
     pub(super) some: String,
+    /// Set of the containers of the side's subnet with `snat`; empty where no side is in question.
+    pub(super) hairpin: String,
     chain: String,
 }
 
@@ -82,10 +84,11 @@ impl Group {
     pub(super) fn of(side: &Side) -> Group {
         let v4 = side.container.addr().is_ipv4();
         let family = if v4 { "hostports-v4" } else { "hostports-v6" };
-        if side.conditions.is_empty() {
-            return Group::named(v4, family);
-        }
-        Group::named(v4, &format!("{family}-{}", hash_prefix(&side.conditions.join(" "), 4)))
+        let group = match side.conditions.is_empty() {
+            true => Group::named(v4, family),
+            false => Group::named(v4, &format!("{family}-{}", hash_prefix(&side.conditions.join(" "), 4))),
+        };
+        Group { hairpin: subnet_set::name(HAIRPIN_PREFIX, side.container), ..group }
     }
 
     /// All groups that have maps in the table.
@@ -103,6 +106,7 @@ impl Group {
             all: format!("{name}-all"),
             ranges: format!("{name}-ranges"),
             some: format!("{name}-some"),
+            hairpin: String::new(),
             chain: name.to_owned(),
         }
     }
@@ -266,11 +270,6 @@ pub(super) fn first_missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> R
         .map(|absent| format!("chain {} has no rule {:?}", TABLE.chain(absent.chain()), absent.comment())))
 }
 
-/// The name of the set that the container's address is in while its callers are masqueraded for hairpin.
-pub(super) fn hairpin_set(side: &Side) -> String {
-    subnet_set::name(HAIRPIN_PREFIX, side.container)
-}
-
 /// The name of the set of the containers all of whose callers are masqueraded.
 pub(super) fn masquerade_all_set(v4: bool) -> &'static str {
     if v4 { "masquerade-all-v4" } else { "masquerade-all-v6" }
@@ -304,7 +303,7 @@ fn wanted<'a>(ports: &'a Ports, groups: &'a [Group]) -> Vec<Wanted<'a>> {
             let subnet = side.container.trunc();
             for source in [Some(subnet), v4.then_some(LOOPBACK)].into_iter().flatten() {
                 wanted.push(Wanted::Mark { v4, source: Some(source), mask });
-                let set = hairpin_set(side);
+                let set = group.hairpin.clone();
                 wanted.push(Wanted::Masquerade { source: Some(source), v4, set, mask });
             }
             wanted.extend(v4.then_some(Wanted::Localnet));
@@ -328,12 +327,12 @@ fn objects(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Vec<Request
             requests.push(chain.add_base(&Base { kind, hook, priority, policy: Policy::Accept }));
         }
     }
-    for (side, group) in ports.sides.iter().zip(groups) {
+    for group in groups {
         requests.extend(group.objects());
         let addresses = [address(group.v4)];
         let of_addresses = SetSpec::set(&addresses);
         if ports.source.snat {
-            requests.push(TABLE.set(&hairpin_set(side)).add(&of_addresses));
+            requests.push(TABLE.set(&group.hairpin).add(&of_addresses));
         }
         if ports.source.masquerade_all {
             requests.push(TABLE.set(masquerade_all_set(group.v4)).add(&of_addresses));
