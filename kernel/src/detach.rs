@@ -2,7 +2,7 @@
 
 use crate::error::{Result, Tried};
 use crate::sys;
-use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use rustix::fs::{Mode, OFlags};
 
 /// What `ps` shows of a helper.
@@ -27,6 +27,24 @@ pub fn detached(keep: &[BorrowedFd<'_>], f: impl FnOnce()) -> Result<()> {
         f();
     })
     .tried("start", "helper process")
+}
+
+/// Closes a netfilter socket without waiting for the kernel to free what was deleted by it (4-30 ms): a helper
+/// holds it until the caller has let go of it, and sits the wait out. Where no helper can be had the caller
+/// waits itself.
+pub fn close_elsewhere(socket: impl AsFd) {
+    let Ok((until, caller)) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) else { return };
+    let keep = [socket.as_fd(), until.as_fd()];
+    let helper = || {
+        // Nothing is ever written: the read ends when the caller has closed its end, or was killed. Whoever
+        // closes the socket last is the one that waits, and that has to be the helper.
+        let _ = rustix::io::read(&until, &mut [0u8; 1][..]);
+    };
+    let held = detached(&keep, helper);
+    drop(socket);
+    drop(caller);
+    // Without a helper the socket was closed just now, and the wait is over.
+    let _ = held;
 }
 
 /// Lets go of all that the caller may be waited for by, or that a mount may be held by.

@@ -86,6 +86,22 @@ impl Tool {
         list(self.legacy, table, chain)
     }
 
+    /// All rules of a table as `iptables -S` writes them, with a line `-N` for each chain.
+    ///
+    /// # Errors
+    /// iptables is missing, or refuses.
+    pub fn all_rules(&self, table: &str) -> Result<String> {
+        listed(self.list, &["-w", "-t", table, "-S"])
+    }
+
+    /// As [`Tool::restore`], for the old kernel tables.
+    ///
+    /// # Errors
+    /// As [`Tool::restore`].
+    pub fn restore_legacy(&self, script: &str) -> Result<()> {
+        restore(self.legacy_restore, script)
+    }
+
     /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
     /// not there. Nothing is executed where the table is not in use.
     ///
@@ -139,7 +155,11 @@ pub fn jump_target(rule: &str) -> Option<&str> {
 }
 
 fn list(program: &str, table: &str, chain: &str) -> Result<String> {
-    let output = Command::new(program).args(["-w", "-t", table, "-S", chain]).stdin(Stdio::null()).output();
+    listed(program, &["-w", "-t", table, "-S", chain])
+}
+
+fn listed(program: &str, words: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     let output = finished(program, output)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
