@@ -53,11 +53,13 @@ fn needs_iptables(nft: &mut Nft, tool: &Tool) -> Result<bool> {
     if tool.has_legacy(FILTER) {
         return Ok(true);
     }
+    if nft.chain(tool.chain(FILTER, ADMIN_CHAIN))?.is_some() {
+        return Ok(true);
+    }
     let forward = tool.chain(FILTER, FORWARD);
     let Some(found) = nft.chain(forward)? else { return Ok(false) };
-    Ok(found.base.is_some_and(|base| base.policy == Policy::Drop)
-        || nft.rules(forward)?.iter().any(refuses)
-        || nft.chain(tool.chain(FILTER, ADMIN_CHAIN))?.is_some())
+    let drops = found.base.is_some_and(|base| base.policy == Policy::Drop);
+    Ok(drops || nft.rules(forward)?.iter().any(refuses))
 }
 
 fn refuses(rule: &RuleFound) -> bool {

@@ -227,7 +227,14 @@ impl There {
         }
     }
 
+    /// As today's reference plugin writes it, or as its versions before 1.2 did, which knew one policy only.
     fn has(&self, rule: &Rule<'_>) -> bool {
+        let older =
+            Rule { comment: rule.comment.map(|now| if now == EITHER { SAME_BRIDGE } else { now }), ..*rule };
+        self.has_exactly(rule) || self.has_exactly(&older)
+    }
+
+    fn has_exactly(&self, rule: &Rule<'_>) -> bool {
         match self {
             There::Netlink { rules, .. } => rules.iter().any(|found| rule.is(found)),
             There::Listed(text) => text.lines().any(|line| line == rule.line()),
