@@ -52,6 +52,10 @@ fn scene(lab: &Lab, guard: bool) -> Scene {
     let added = list(lab, OWN, guard).add(&hostile);
     let other = list(lab, VICTIM, false).add(&victim);
     let ips = [answer::ips(&added), answer::ips(&other)];
+    // Connection tracking would keep single fragments until the others come.
+    for family in ["iptables", "ip6tables"] {
+        lab.host().run(|| command::try_run(&format!("sysctl -qw net.bridge.bridge-nf-call-{family}=0"))).ok();
+    }
     // Everything is learnt, nobody is still asking for neighbours.
     for ip in &ips[1] {
         assert!(traffic::ping(&hostile.netns, ip), "{ip}");
@@ -328,7 +332,8 @@ fn an_honest_container_on_a_wire_of_its_own_notices_nothing(lab: &Lab) {
 fn a_port_on_no_bridge_is_guarded(lab: &Lab) {
     let outside = traffic::outside(lab);
     let (c1, result) = wired(lab);
-    let gateway: Mac = frames::parse(lab.host().sh("cat /sys/class/net/vethc1/address").trim());
+    let link = lab.host().sh("ip -o link show dev vethc1");
+    let gateway = frames::parse(link.split("link/ether ").nth(1).unwrap().split(' ').next().unwrap());
     let to = frames::Way { source: OWN, destination: gateway };
     let frames = [
         to.ip([192, 0, 2, 99].into(), [203, 0, 113, 2].into(), 17, &frames::udp(9, 4242)),
@@ -357,7 +362,7 @@ fn a_port_on_no_bridge_is_guarded(lab: &Lab) {
 
 fn a_container_without_a_host_end_is_refused(lab: &Lab) {
     let c1 = lab.container("c1");
-    lab.host().sh("ip link add parent type dummy");
+    lab.host().sh("ip link add parent type bridge");
     lab.host().sh("ip link add eth0 link parent netns c1 type macvlan mode bridge");
     let result = json!({"cniVersion": "1.0.0", "interfaces": [{"name": "parent"}, {"name": "eth0", "sandbox": c1.netns.path().to_str().unwrap()}],
         "ips": [{"address": "10.66.0.2/24", "interface": 1}]});

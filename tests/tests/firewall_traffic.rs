@@ -56,7 +56,6 @@ fn world() -> [String; 2] {
 struct Place {
     first: Container,
     addresses: [Vec<String>; 2],
-    second: Container,
 }
 
 fn place(lab: &Lab, number: u8, firewall: &Value) -> Place {
@@ -70,7 +69,7 @@ fn place(lab: &Lab, number: u8, firewall: &Value) -> Place {
         reaches(&container.netns, &gateways, true, "the gateway");
         answer::ips(&result)
     });
-    Place { first, addresses, second }
+    Place { first, addresses }
 }
 
 fn outside(lab: &Lab) -> Netns {

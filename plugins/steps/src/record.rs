@@ -22,6 +22,9 @@ use std::path::Path;
 /// Where the records are.
 pub const DIRECTORY: &str = "/run/tidewater/rules";
 
+/// How the name ends of a file that is not whole yet ([`file::replace_whole`]).
+const UNNAMED: &str = ".tmp";
+
 /// A kind of record.
 pub trait Recorded: Serialize + DeserializeOwned {
     /// The ending of its files' names.
@@ -86,7 +89,13 @@ pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
 /// # Errors
 /// The directory cannot be written.
 pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
-    match std::fs::remove_file(Path::new(DIRECTORY).join(name::<T>(label))) {
+    // What a writer left that was killed before it gave the file its name.
+    unlink::<T>(&format!(".{}{UNNAMED}", name::<T>(label)))?;
+    unlink::<T>(&name::<T>(label))
+}
+
+fn unlink<T: Recorded>(name: &str) -> Result<()> {
+    match std::fs::remove_file(Path::new(DIRECTORY).join(name)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(Error::io(format!("remove record of {} in {DIRECTORY}: {error}", T::KIND)))
         }
@@ -124,7 +133,21 @@ pub fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
 pub fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
     let mut found = list::<T>()?;
     found.retain(|record| stale.is(&record.label.key()));
+    remove_unnamed::<T>(stale)?;
     Ok(found)
+}
+
+/// Removes what writers left that were killed before they gave the file its name, of attachments that are gone.
+fn remove_unnamed<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(DIRECTORY) else { return Ok(()) };
+    let ending = format!(".{}{UNNAMED}", T::KIND);
+    for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let key = name.strip_prefix('.').and_then(|name| name.strip_suffix(&ending));
+        if key.is_some_and(|key| stale.is(key)) {
+            unlink::<T>(&name)?;
+        }
+    }
+    Ok(())
 }
 
 fn from_entry<T>(entry: Entry<T>) -> Found<T> {

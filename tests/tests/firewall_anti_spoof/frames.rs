@@ -31,7 +31,13 @@ impl Way {
     }
 
     /// A fragment from so many times eight bytes on.
-    pub(crate) fn ip_fragment(self, source: Ipv4Addr, destination: Ipv4Addr, offset: u16, more: bool) -> Frame {
+    pub(crate) fn ip_fragment(
+        self,
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        offset: u16,
+        more: bool,
+    ) -> Frame {
         let field = (offset | u16::from(more) << 13).to_be_bytes();
         self.ip_with(field, source, destination, 17, &[7; 32])
     }
