@@ -214,9 +214,13 @@ impl Expr<'_> {
                 .attr_be32(2, header.number())
                 .attr_be32(3, *offset)
                 .attr_be32(4, *length),
-            Expr::Exthdr { kind, offset, length, to } => {
-                data.attr_be32(1, to.number()).attr(2, &[*kind]).attr_be32(3, *offset).attr_be32(4, *length)
-            }
+            Expr::Exthdr { kind, offset, length, to } => data
+                .attr_be32(1, to.number())
+                .attr(2, &[*kind])
+                .attr_be32(3, *offset)
+                .attr_be32(4, *length)
+                .attr_be32(6, 0)
+                .attr_be32(5, 0),
             Expr::Cmp { register, compare, value } => {
                 let data = data.attr_be32(1, register.number()).attr_be32(2, compare.number());
                 put_value(data, 3, value.as_bytes())

@@ -140,7 +140,9 @@ impl Selector {
     pub(super) fn premise(self, family: Family) -> Option<Premise> {
         match (self, family) {
             (Selector::IpSaddr | Selector::IpDaddr, Family::Inet | Family::Bridge) => Some(Premise::Ip),
-            (Selector::Ip6Saddr | Selector::Ip6Daddr, Family::Inet | Family::Bridge) => Some(Premise::Ip6),
+            (Selector::Ip6Saddr | Selector::Ip6Daddr | Selector::FragOff, Family::Inet | Family::Bridge) => {
+                Some(Premise::Ip6)
+            }
             (Selector::EtherSaddr | Selector::EtherDaddr, Family::Inet | Family::Ip | Family::Ip6) => {
                 Some(Premise::Ether)
             }
