@@ -56,7 +56,7 @@ impl Wanted {
             addresses,
             admin_chain: plan.admin_chain.clone(),
             zone: plan.zone.clone(),
-            ingress: bridge.map(|bridge| ingress(plan, bridge, port.as_ref())),
+            ingress: bridge.map(|bridge| ingress(plan, &bridge, port.as_ref())),
         };
         Ok(Wanted { forward, guard })
     }
@@ -88,7 +88,7 @@ fn bridge(plan: &Plan, result: &Success) -> Result<Option<IfName>> {
 }
 
 /// A port is closed to the others of its bridge only where it is one.
-fn ingress(plan: &Plan, bridge: IfName, port: Option<&Link>) -> Ingress {
+fn ingress(plan: &Plan, bridge: &IfName, port: Option<&Link>) -> Ingress {
     let isolated = plan.policy == Policy::Isolated;
     let port = port.filter(|port| isolated && port.master.is_some());
     Ingress { bridge: bridge.to_string(), isolated, port: port.map(|port| port.name.clone()) }

@@ -30,7 +30,7 @@ pub(super) fn is_running() -> bool {
 }
 
 pub(super) fn available() -> Result<()> {
-    let has = Bus::connect()?.has_owner(NAME).map_err(|failure| refused("ask for its name", failure))?;
+    let has = Bus::connect()?.has_owner(NAME).map_err(|failure| refused("ask for its name", &failure))?;
     match has {
         true => Ok(()),
         false => Err(Error::internal(format!(
@@ -46,7 +46,7 @@ pub(super) fn ensure(zone: &str, addresses: &[IpAddr]) -> Result<()> {
         match bus.call(NAME, PATH, ZONE, "addSource", &[zone, &source]) {
             // Another ADD of the same, or somebody's own rule. If that is of another zone the query says no.
             Err(failure) if failure.mentions("ZONE_ALREADY_SET") => {}
-            Err(failure) => return Err(refused(&format!("add {source} to zone {zone}"), failure)),
+            Err(failure) => return Err(refused(&format!("add {source} to zone {zone}"), &failure)),
             Ok(_) => continue,
         }
         if !has(&mut bus, zone, &source)? {
@@ -76,7 +76,7 @@ pub(super) fn remove(zone: &str, addresses: &[IpAddr]) -> Result<()> {
         let source = source(*address);
         match bus.call(NAME, PATH, ZONE, "removeSource", &[zone, &source]) {
             Err(failure) if is_gone(&failure) => {}
-            Err(failure) => return Err(refused(&format!("remove {source} from zone {zone}"), failure)),
+            Err(failure) => return Err(refused(&format!("remove {source} from zone {zone}"), &failure)),
             Ok(_) => {}
         }
     }
@@ -95,13 +95,13 @@ fn has(bus: &mut Bus, zone: &str, source: &str) -> Result<bool> {
     let answer = bus.call(NAME, PATH, ZONE, "querySource", &[zone, source]);
     answer
         .map(|body| body.boolean())
-        .map_err(|failure| refused(&format!("ask for {source} in zone {zone}"), failure))
+        .map_err(|failure| refused(&format!("ask for {source} in zone {zone}"), &failure))
 }
 
 fn source(address: IpAddr) -> String {
     format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
 }
 
-fn refused(tried: &str, failure: Failure) -> Error {
+fn refused(tried: &str, failure: &Failure) -> Error {
     Error::internal(format!("firewalld: {tried}: {failure}"))
 }
