@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::kill;
-use tests::lab::{Container, Lab, Plugin, Plugins, Snapshot, answer, traffic};
+use tests::lab::{Container, Lab, Plugin, Plugins, Snapshot, answer, command, skip, traffic};
 
 tests::conformance! {
     both: []
@@ -12,6 +12,7 @@ tests::conformance! {
         our_del_removes_what_their_firewall_made,
         their_del_of_ours_does_no_harm,
         both_stand_side_by_side,
+        rules_in_the_old_kernel_tables_go_too,
         killed_in_add_then_del,
         killed_in_add_then_gc,
         killed_in_del_then_del,
@@ -96,6 +97,24 @@ fn both_stand_side_by_side(lab: &Lab) {
         made.iter().flat_map(|(_, result)| answer::ips(result)).all(|ip| !rules.contains(&ip)),
         "{rules}"
     );
+}
+
+fn rules_in_the_old_kernel_tables_go_too(lab: &Lab) {
+    let (c1, result) = bridged(lab, "c1");
+    for rule in [
+        "-N CNI-FORWARD",
+        "-A CNI-FORWARD -d 10.77.0.2/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A CNI-FORWARD -s 10.77.0.2/32 -j ACCEPT",
+        "-A CNI-FORWARD -s 10.77.0.3/32 -j ACCEPT",
+    ] {
+        let made = lab.host().run(|| command::try_run(&format!("iptables-legacy {rule}")));
+        if let Err(cause) = made {
+            return skip::because(&format!("no old kernel tables here: {cause}"));
+        }
+    }
+    lab.plugin("firewall").del(&c1, &request("nftables").with_prev(&result)).quiet();
+    let left = lab.host().sh("iptables-legacy -S CNI-FORWARD");
+    assert_eq!(left, "-N CNI-FORWARD\n-A CNI-FORWARD -s 10.77.0.3/32 -j ACCEPT\n");
 }
 
 /// One attachment of our bridge, on which the firewall is put and taken away again and again.
