@@ -11,6 +11,8 @@ mod bytes_rules;
 mod concurrency;
 #[path = "nft/errors.rs"]
 mod errors;
+#[path = "nft/found.rs"]
+mod found;
 #[path = "nft/guard.rs"]
 mod guard;
 #[path = "nft/interop.rs"]

@@ -133,6 +133,8 @@ pub enum Expr<'a> {
     MetaSet { key: Meta, from: Register },
     /// Loads bytes of the packet.
     Payload { header: Header, offset: u32, length: u32, to: Register },
+    /// Loads bytes of an IPv6 extension header; goes on only if the packet has one of this kind.
+    Exthdr { kind: u8, offset: u32, length: u32, to: Register },
     /// Goes on with the rule only if the comparison holds.
     Cmp { register: Register, compare: Compare, value: Value },
     /// Goes on only if the value lies in the range, or outside (`inverted`).
@@ -175,6 +177,7 @@ impl Expr<'_> {
         match self {
             Expr::Meta { .. } | Expr::MetaSet { .. } => "meta",
             Expr::Payload { .. } => "payload",
+            Expr::Exthdr { .. } => "exthdr",
             Expr::Cmp { .. } => "cmp",
             Expr::Range { .. } => "range",
             Expr::Bitwise { .. } => "bitwise",
@@ -211,6 +214,13 @@ impl Expr<'_> {
                 .attr_be32(2, header.number())
                 .attr_be32(3, *offset)
                 .attr_be32(4, *length),
+            Expr::Exthdr { kind, offset, length, to } => data
+                .attr_be32(1, to.number())
+                .attr(2, &[*kind])
+                .attr_be32(3, *offset)
+                .attr_be32(4, *length)
+                .attr_be32(6, 0)
+                .attr_be32(5, 0),
             Expr::Cmp { register, compare, value } => {
                 let data = data.attr_be32(1, register.number()).attr_be32(2, compare.number());
                 put_value(data, 3, value.as_bytes())

@@ -1,7 +1,9 @@
 //! What the kernel has: tables, chains, rules and elements, read from its answers.
 
 use super::number::{chain, elem, rule, set, table};
-use super::{Base, ChainKind, Data, Family, Hook, Key, Policy, Verdict, comment};
+use super::{
+    Base, ChainKind, Data, Expr, Family, Hook, Key, Policy, Register, Selector, Type, Value, Verdict, comment,
+};
 use crate::netlink::{attribute, attributes, text};
 
 /// A table that is there.
@@ -39,6 +41,25 @@ pub struct RuleFound {
     pub sets: Vec<String>,
     /// What it compares with, and what its extensions of the old tables (`match`, `target`) were told, in order.
     pub operands: Vec<Vec<u8>>,
+    /// What it compares with a constant, in order; what it masks first is not in here.
+    pub compares: Vec<Compared>,
+    /// The extensions of iptables that it uses, matches and targets: `comment`, `conntrack`, `REJECT`.
+    pub extensions: Vec<String>,
+}
+
+/// A comparison with a constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    what: Loaded,
+    equal: bool,
+    value: Vec<u8>,
+}
+
+/// What lies in a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loaded {
+    Meta(u32),
+    Payload { header: u32, offset: u32, length: u32 },
 }
 
 /// An element that is there.
@@ -79,8 +100,17 @@ impl RuleFound {
         self.verdicts.iter().any(|verdict| verdict.target() == Some(chain))
     }
 
+    /// Whether it asks that the selector is this value, or that it is not.
+    pub fn compares(&self, selector: Selector, equal: bool, value: impl Into<Value>) -> bool {
+        let (wanted, value) = (Loaded::by(selector), value.into());
+        self.compares.iter().any(|compared| {
+            Some(compared.what) == wanted && compared.equal == equal && same_bytes(&compared.value, &value)
+        })
+    }
+
     pub(super) fn read(payload: &[u8]) -> Option<RuleFound> {
         let bytes = attributes_of(payload)?;
+        let mut loaded = None;
         let mut found = RuleFound {
             chain: text(attribute(bytes, rule::CHAIN)?),
             handle: u64::from_be_bytes(attribute(bytes, rule::HANDLE)?.try_into().ok()?),
@@ -89,17 +119,31 @@ impl RuleFound {
             verdicts: Vec::new(),
             sets: Vec::new(),
             operands: Vec::new(),
+            compares: Vec::new(),
+            extensions: Vec::new(),
         };
         for (_, expression) in attributes(attribute(bytes, rule::EXPRESSIONS).unwrap_or_default()) {
-            found.read_expression(expression);
+            found.read_expression(expression, &mut loaded);
         }
         Some(found)
     }
 
-    fn read_expression(&mut self, expression: &[u8]) {
+    /// `loaded` is what the expression before left in a register, which a comparison is of: nobody who writes
+    /// rules for people loads two things before comparing the first.
+    fn read_expression(&mut self, expression: &[u8], loaded: &mut Option<Loaded>) {
         let name = attribute(expression, rule::EXPR_NAME).map(text).unwrap_or_default();
         let data = attribute(expression, rule::EXPR_DATA).unwrap_or_default();
+        if matches!(name.as_str(), "match" | "target") {
+            self.extensions.extend(attribute(data, rule::MATCH_NAME).map(text));
+        }
+        let before = std::mem::replace(loaded, Loaded::read(&name, data));
         match name.as_str() {
+            "cmp" => {
+                self.compares.extend(before.and_then(|what| Compared::read(what, data)));
+                if let Some(Data::Value(value)) = attribute(data, rule::CMP_DATA).and_then(Data::read) {
+                    self.operands.push(value.as_bytes().to_vec());
+                }
+            }
             "immediate" => {
                 let immediate = attribute(data, rule::IMMEDIATE_DATA).and_then(Data::read);
                 if let Some(Data::Verdict(verdict)) = immediate {
@@ -112,15 +156,56 @@ impl RuleFound {
                 self.comment = self.comment.take().or_else(|| attribute(data, rule::MATCH_INFO).map(text));
             }
             "match" | "target" => self.operands.extend(attribute(data, rule::MATCH_INFO).map(<[u8]>::to_vec)),
-            "cmp" => {
-                if let Some(Data::Value(value)) = attribute(data, rule::CMP_DATA).and_then(Data::read) {
-                    self.operands.push(value.as_bytes().to_vec());
-                }
-            }
             _ => {}
         }
         self.expressions.push(name);
     }
+}
+
+impl Loaded {
+    /// What the selector would load.
+    fn by(selector: Selector) -> Option<Loaded> {
+        match selector.load(Register::FIRST) {
+            Expr::Meta { key, .. } => Some(Loaded::Meta(key.number())),
+            Expr::Payload { header, offset, length, .. } => {
+                Some(Loaded::Payload { header: header.number(), offset, length })
+            }
+            _ => None,
+        }
+    }
+
+    fn read(name: &str, data: &[u8]) -> Option<Loaded> {
+        let number = |kind| attribute(data, kind).and_then(be32);
+        match name {
+            "meta" => number(rule::META_KEY).map(Loaded::Meta),
+            "payload" => Some(Loaded::Payload {
+                header: number(rule::PAYLOAD_BASE)?,
+                offset: number(rule::PAYLOAD_OFFSET)?,
+                length: number(rule::PAYLOAD_LENGTH)?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Compared {
+    fn read(what: Loaded, data: &[u8]) -> Option<Compared> {
+        let equal = match be32(attribute(data, rule::CMP_OPERATION)?)? {
+            0 => true,
+            1 => false,
+            _ => return None,
+        };
+        let Data::Value(value) = Data::read(attribute(data, rule::CMP_DATA)?)? else { return None };
+        Some(Compared { what, equal, value: value.as_bytes().to_vec() })
+    }
+}
+
+/// A name of an interface is compared with its NUL, and with as many more as the writer likes; without one it
+/// is the beginning of names.
+fn same_bytes(found: &[u8], wanted: &Value) -> bool {
+    let wanted = wanted.as_bytes();
+    found == wanted
+        || (wanted.len() == Type::Ifname.length() && found.last() == Some(&0) && text(found) == text(wanted))
 }
 
 impl ElementFound {

@@ -48,6 +48,14 @@ impl<'a> Rule<'a> {
             .with(Expr::Cmp { register: REGISTER, compare: Compare::NotEqual, value: none })
     }
 
+    /// `ip frag-off & 0x1fff != 0`: one of these bits, which lie in the packet's order, is set.
+    pub fn any_bit(self, selector: Selector, bits: Value) -> Rule<'a> {
+        let none = Value::bytes(&[0; 16][..bits.as_bytes().len()]);
+        self.load(selector)
+            .with(Expr::Bitwise { register: REGISTER, mask: bits, xor: none })
+            .with(Expr::Cmp { register: REGISTER, compare: Compare::NotEqual, value: none })
+    }
+
     /// `meta mark & 0x2000 == 0x2000`.
     pub fn masked(self, selector: Selector, mask: u32, value: u32) -> Rule<'a> {
         self.load(selector)

@@ -87,9 +87,19 @@ pub(super) mod rule {
     pub(in crate::nft) const IMMEDIATE_DATA: u16 = 2;
     /// `NFTA_LOOKUP_SET`.
     pub(in crate::nft) const LOOKUP_SET: u16 = 1;
+    /// `NFTA_META_KEY`.
+    pub(in crate::nft) const META_KEY: u16 = 2;
+    /// `NFTA_PAYLOAD_BASE`.
+    pub(in crate::nft) const PAYLOAD_BASE: u16 = 2;
+    /// `NFTA_PAYLOAD_OFFSET`.
+    pub(in crate::nft) const PAYLOAD_OFFSET: u16 = 3;
+    /// `NFTA_PAYLOAD_LEN`.
+    pub(in crate::nft) const PAYLOAD_LENGTH: u16 = 4;
+    /// `NFTA_CMP_OP`.
+    pub(in crate::nft) const CMP_OPERATION: u16 = 2;
     /// `NFTA_CMP_DATA`.
     pub(in crate::nft) const CMP_DATA: u16 = 3;
-    /// `NFTA_MATCH_NAME`: name of an iptables extension.
+    /// `NFTA_MATCH_NAME` and `NFTA_TARGET_NAME`: name of an iptables extension.
     pub(in crate::nft) const MATCH_NAME: u16 = 1;
     /// `NFTA_MATCH_INFO` and `NFTA_TARGET_INFO`: its data.
     pub(in crate::nft) const MATCH_INFO: u16 = 3;

@@ -6,6 +6,8 @@ use super::{Family, Type, Value};
 
 const ETHERTYPE_IP: u16 = 0x0800;
 const ETHERTYPE_IP6: u16 = 0x86dd;
+/// The IPv6 fragment header (`IPPROTO_FRAGMENT`).
+const FRAGMENT: u8 = 44;
 /// `ARPHRD_ETHER`.
 const ETHERNET: u16 = 1;
 
@@ -54,6 +56,17 @@ pub enum Selector {
     FibDaddrType,
     /// `fib saddr type`.
     FibSaddrType,
+    /// `frag frag-off`, of an IPv6 packet that has a fragment header; the lowest three bits are not of it.
+    FragOff,
+    /// `@nh,64,48`: so many bytes of the packet from an offset on, whatever they mean there.
+    Raw {
+        /// Where it is counted from.
+        header: Header,
+        /// The first byte.
+        offset: u32,
+        /// How many, at most 16.
+        length: usize,
+    },
 }
 
 /// What has to be sure before the bytes at some place of a packet mean anything.
@@ -68,11 +81,17 @@ pub(super) enum Premise {
 }
 
 impl Selector {
+    /// So many bytes of the packet from an offset on.
+    pub const fn raw(header: Header, offset: u32, length: usize) -> Selector {
+        Selector::Raw { header, offset, length }
+    }
+
     /// Bytes of the value.
     pub fn length(self) -> usize {
         match self {
             Selector::L4proto | Selector::Nfproto => 1,
-            Selector::ThSport | Selector::ThDport | Selector::Protocol => 2,
+            Selector::ThSport | Selector::ThDport | Selector::Protocol | Selector::FragOff => 2,
+            Selector::Raw { length, .. } => length,
             Selector::EtherSaddr | Selector::EtherDaddr => Type::EtherAddr.length(),
             Selector::Ip6Saddr | Selector::Ip6Daddr | Selector::Iifname | Selector::Oifname => 16,
             _ => 4,
@@ -110,6 +129,8 @@ impl Selector {
             Selector::CtState => Expr::Ct { key: Ct::State, to },
             Selector::CtStatus => Expr::Ct { key: Ct::Status, to },
             Selector::CtMark => Expr::Ct { key: Ct::Mark, to },
+            Selector::FragOff => Expr::Exthdr { kind: FRAGMENT, offset: 2, length, to },
+            Selector::Raw { header, offset, .. } => payload(header, offset),
             Selector::FibDaddrType => fib(fib::DADDR),
             Selector::FibSaddrType => fib(fib::SADDR),
         }
@@ -119,7 +140,9 @@ impl Selector {
     pub(super) fn premise(self, family: Family) -> Option<Premise> {
         match (self, family) {
             (Selector::IpSaddr | Selector::IpDaddr, Family::Inet | Family::Bridge) => Some(Premise::Ip),
-            (Selector::Ip6Saddr | Selector::Ip6Daddr, Family::Inet | Family::Bridge) => Some(Premise::Ip6),
+            (Selector::Ip6Saddr | Selector::Ip6Daddr | Selector::FragOff, Family::Inet | Family::Bridge) => {
+                Some(Premise::Ip6)
+            }
             (Selector::EtherSaddr | Selector::EtherDaddr, Family::Inet | Family::Ip | Family::Ip6) => {
                 Some(Premise::Ether)
             }

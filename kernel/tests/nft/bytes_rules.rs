@@ -2,7 +2,8 @@
 
 use crate::bytes::{INET, address};
 use kernel::nft::{
-    Chain, NatTo, Per, Reject, Request, Rule, Selector, Value, Verdict, ct_state, ct_status, nat_flags,
+    Chain, Family, Header, NatTo, Per, Reject, Request, Rule, Selector, Table, Value, Verdict, ct_state,
+    ct_status, nat_flags,
 };
 use std::net::IpAddr;
 
@@ -10,7 +11,29 @@ const PUBLISHED: [Selector; 3] = [Selector::IpDaddr, Selector::L4proto, Selector
 
 /// The command and the rule.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, Request)> {
-    state_rules().into_iter().chain(match_rules()).chain(nat_rules())
+    state_rules().into_iter().chain(match_rules()).chain(raw_rules()).chain(nat_rules())
+}
+
+/// What has no word of its own, by its place in the packet.
+fn raw_rules() -> Vec<(&'static str, Request)> {
+    let network = |offset, length| Selector::raw(Header::Network, offset, length);
+    let frames = Table::new(Family::Bridge, "tidewater").chain("prerouting");
+    vec![
+        prerouting("add rule inet tidewater prerouting frag frag-off != 0 accept", |rule| {
+            rule.any_bit(Selector::FragOff, Value::port(0xfff8)).verdict(Verdict::Accept)
+        }),
+        prerouting("add rule inet tidewater prerouting @nh,48,16 and 0x1fff != 0 accept", |rule| {
+            rule.any_bit(network(6, 2), Value::port(0x1fff)).verdict(Verdict::Accept)
+        }),
+        (
+            "add rule bridge tidewater prerouting @nh,0,48 != 0x000108000604 drop",
+            frames
+                .rule()
+                .is_not(network(0, 6), Value::bytes(&[0, 1, 8, 0, 6, 4]))
+                .verdict(Verdict::Drop)
+                .add(),
+        ),
+    ]
 }
 
 /// Rules of the chain `prerouting`, by the words that follow its name.

@@ -2,8 +2,8 @@
 
 use crate::lab;
 use kernel::nft::{
-    Base, ChainKind, Family, Hook, NatTo, Nft, Per, Policy, Reject, Rule, Selector, SetSpec, Table, Type,
-    Value, Verdict, ct_state, ct_status, fib, nat_flags, priority,
+    Base, ChainKind, Family, Header, Hook, NatTo, Nft, Per, Policy, Reject, Rule, Selector, SetSpec, Table,
+    Type, Value, Verdict, ct_state, ct_status, fib, nat_flags, priority,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -104,6 +104,16 @@ fn state_rules() -> Vec<(&'static str, Rule<'static>)> {
         ("meta mark set 0x00000007", rule().set_mark(7)),
         ("meta mark set meta mark | 0x00002000", rule().set_mark_bits(0x2000)),
         ("ct mark set 0x00000007", rule().set_ct_mark(7)),
+        (
+            "frag frag-off != 0 accept",
+            rule().any_bit(Selector::FragOff, Value::port(0xfff8)).verdict(accept.clone()),
+        ),
+        (
+            "@nh,64,48 0x20000000001 drop",
+            rule()
+                .is(Selector::raw(Header::Network, 8, 6), Value::ether([2, 0, 0, 0, 0, 1]))
+                .verdict(drop.clone()),
+        ),
         (
             "iifname . ip saddr @names accept",
             rule().in_set(&[Selector::Iifname, Selector::IpSaddr], "names").verdict(accept.clone()),

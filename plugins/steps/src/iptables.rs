@@ -106,6 +106,14 @@ impl Tool {
         list(self.legacy, table, &[chain])
     }
 
+    /// As [`Tool::restore`], for the old kernel tables.
+    ///
+    /// # Errors
+    /// As [`Tool::restore`].
+    pub fn restore_legacy(&self, script: &str) -> Result<()> {
+        restore(self.legacy_restore, script, Stdio::null())
+    }
+
     /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
     /// not there. Nothing is executed where the table is not in use.
     ///

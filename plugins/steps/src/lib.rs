@@ -4,11 +4,14 @@
 //! twice. This is the floor where CNI words and kernel words meet: `spec` and `kernel` do not know each
 //! other.
 
+pub mod anti_spoof;
 pub mod apply;
 pub mod best_effort;
 pub mod chained;
+pub mod forward;
 pub mod forwarding;
 pub mod gateway;
+pub mod host_end;
 pub mod iptables;
 pub mod label;
 pub mod lease;
@@ -22,5 +25,6 @@ pub mod sockets;
 pub mod spoof;
 pub mod stale;
 mod subnet_set;
+mod table;
 pub mod undo;
 pub mod verify;

@@ -1,6 +1,6 @@
 //! Puts back everything that is on record, after somebody flushed the ruleset.
 
-use crate::{masquerade, ports, spoof};
+use crate::{anti_spoof, forward, masquerade, ports, spoof};
 use spec::error::Result;
 
 /// One kind of rules, and what became of its records.
@@ -20,5 +20,7 @@ pub fn everything() -> Vec<Reloaded> {
         reloaded("masquerade", masquerade::reload()),
         reloaded("macspoofchk", spoof::reload()),
         reloaded("portmap", ports::reload()),
+        reloaded("firewall", forward::reload()),
+        reloaded("antiSpoof", anti_spoof::reload()),
     ]
 }

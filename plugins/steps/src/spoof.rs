@@ -14,6 +14,7 @@ use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
 use crate::stale::Stale;
+use crate::table::BRIDGE as TABLE;
 use kernel::error::forgive_existing;
 use kernel::link::Mac;
 use kernel::nft::{
@@ -24,7 +25,6 @@ use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use spec::request::Attachment;
 
-const TABLE: Table<'static> = Table::new(Family::Bridge, "tidewater");
 const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
 const GUARDED: Set<'static> = TABLE.set("guarded");
 const BOUND: Set<'static> = TABLE.set("bound");

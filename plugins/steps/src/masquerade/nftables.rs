@@ -15,6 +15,7 @@
 use crate::label::Label;
 use crate::stale::Stale;
 use crate::subnet_set;
+use crate::table::INET as TABLE;
 use ipnet::IpNet;
 use kernel::error::forgive_existing;
 use kernel::nft::{
@@ -24,8 +25,6 @@ use kernel::nft::{
 use spec::error::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Everything of ours for IP packets.
-const TABLE: Table<'static> = Table::new(Family::Inet, "tidewater");
 const POSTROUTING: Chain<'static> = TABLE.chain("postrouting");
 /// What the name of each set begins with, before its subnet.
 const PREFIX: &str = "masquerade-";

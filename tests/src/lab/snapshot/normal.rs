@@ -1,11 +1,11 @@
 //! Random names made readable: `veth1a2b3c4d` becomes `veth#1`, a MAC address `mac#1`, in order of appearance.
 
 /// Files that hold the boot's id, inode numbers and times: only their names stay.
-const OF_THIS_MACHINE: &str = "/var/lib/cni/networks/.tidewater/";
+const OF_THIS_MACHINE: [&str; 2] = ["/var/lib/cni/networks/.tidewater/", "/run/tidewater/rules/"];
 
 /// Without the contents of files that are different on every machine.
 pub(super) fn without_machine(text: &str) -> String {
-    let shorter = |line: &str| match line.starts_with(OF_THIS_MACHINE) {
+    let shorter = |line: &str| match OF_THIS_MACHINE.iter().any(|path| line.starts_with(path)) {
         true => line.split(' ').next().unwrap_or_default().to_owned() + "\n",
         false => format!("{line}\n"),
     };

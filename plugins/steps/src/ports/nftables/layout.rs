@@ -40,16 +40,15 @@ use crate::label::hash_prefix;
 use crate::ports::nftables::conditions;
 use crate::ports::{Ports, Side};
 use crate::subnet_set;
+pub(super) use crate::table::INET as TABLE;
 use ipnet::{IpNet, Ipv4Net};
 use kernel::nft::{
-    Base, Chain, ChainKind, Family, Hook, NatTo, Nft, Policy, Request, Rule, RuleFound, Selector, SetSpec,
-    Table, Type, Value, Verdict, ct_state, ct_status, fib, priority,
+    Base, Chain, ChainKind, Hook, NatTo, Nft, Policy, Request, Rule, RuleFound, Selector, SetSpec, Type,
+    Value, Verdict, ct_state, ct_status, fib, priority,
 };
 use spec::error::Result;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Everything of ours for IP packets.
-pub(super) const TABLE: Table<'static> = Table::new(Family::Inet, "tidewater");
 const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
 const OUTPUT: Chain<'static> = TABLE.chain("output");
 const HAIRPIN: Chain<'static> = TABLE.chain("hairpin");

@@ -1,0 +1,45 @@
+//! DEL: all that netlink removes by one transaction, then what is elsewhere, the records last.
+//!
+//! Neither namespace nor `prevResult` is needed: the records tell what was made, the marks whose it is. What the
+//! reference plugin had left for the addresses of `prevResult` goes too.
+
+use crate::config::Removal;
+use crate::wanted;
+use kernel::error::Errno;
+use kernel::nft::Nft;
+use spec::error::Result;
+use spec::request::Del;
+use steps::best_effort::BestEffort;
+use steps::label::Label;
+use steps::{anti_spoof, forward, release};
+
+pub(crate) fn del(call: &Del) -> Result<()> {
+    let label = Label::new(&call.config, &call.attachment);
+    let mut effort = BestEffort::new();
+    let keys = effort.note(call.config.own::<Removal>()).unwrap_or_default();
+    let reported = call.config.prev_result.as_ref().map(wanted::addresses);
+    let removal = forward::Removal::new(&label, reported.as_deref())?;
+    effort.note(remove_rules(&label, &removal, &keys));
+    let may_be_theirs = !removal.is_recorded() && reported.is_some();
+    let zone = may_be_theirs.then(|| keys.zone()).flatten();
+    effort.note(removal.elsewhere(zone.as_deref()));
+    effort.finish()?;
+    removal.forget()?;
+    anti_spoof::forget(&label)
+}
+
+fn remove_rules(label: &Label, removal: &forward::Removal<'_>, keys: &Removal) -> Result<()> {
+    let mut nft = match Nft::open() {
+        Ok(nft) => nft,
+        // Without nf_tables there is nothing of it to remove.
+        Err(error) if error.errno() == Errno::PROTONOSUPPORT => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut deletions = removal.deletions(&mut nft)?;
+    deletions.extend(anti_spoof::deletions(&mut nft, label, keys.anti_spoof)?);
+    if !deletions.is_empty() {
+        nft.remove(deletions)?;
+        release::without_waiting(nft);
+    }
+    Ok(())
+}
