@@ -60,6 +60,51 @@ pub fn replace_whole(dir: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Res
     replaced.tried("replace file", name)
 }
 
+/// Puts a file with exactly this content in the place of whatever is at `path`, by way of the file `unfinished` in
+/// the same directory, which a writer that is killed leaves there. For a file that only one process writes at a time:
+/// of two at once, either's content may be there, or a mixture.
+///
+/// # Errors
+/// The directory is missing, cannot be written, or is full.
+pub fn write_alone(path: &Path, unfinished: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        let file = rustix::fs::open(unfinished, flags, Mode::from_raw_mode(mode))?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        rustix::fs::rename(unfinished, path)
+    };
+    write().tried("write file", path.display())
+}
+
+/// The content of a file; `None` when there is none.
+///
+/// # Errors
+/// It cannot be read, or a directory on the way cannot be searched.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    let read = || {
+        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = Vec::with_capacity(2048);
+        loop {
+            bytes.reserve(1024);
+            let length = rustix::io::retry_on_intr(|| {
+                rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes))
+            })?;
+            if length == 0 {
+                return Ok(bytes);
+            }
+        }
+    };
+    match read() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Error::new("read file", path.display().to_string(), errno)),
+    }
+}
+
 /// The identity of the file at a path; `None` when there is none.
 ///
 /// # Errors

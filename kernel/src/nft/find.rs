@@ -1,6 +1,6 @@
 //! Questions: is it there, what is in it. What is not there is `None`, `false` or empty, never an error.
 
-use super::found::{ChainFound, ElementFound, RuleFound, TableFound, set_name};
+use super::found::{ChainFound, ElementFound, RuleComment, RuleFound, TableFound, set_name};
 use super::number::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, chain, msg, rule, set, table};
 use super::request::message;
 use super::transaction::refusal;
@@ -164,6 +164,24 @@ impl Nft {
     /// As [`Nft::tables`].
     pub fn rules_of_table(&mut self, table: Table<'_>) -> Result<Vec<RuleFound>> {
         self.dump("list rules of", &table, rules_of(table), RuleFound::read)
+    }
+
+    /// How many rules a chain has.
+    ///
+    /// # Errors
+    /// As [`Nft::tables`].
+    pub fn count_rules(&mut self, chain: Chain<'_>) -> Result<usize> {
+        let question = rules_of(chain.table).attr_str(rule::CHAIN, chain.name);
+        Ok(self.dump("count rules of", &chain, question, |_| Some(()))?.len())
+    }
+
+    /// The chain and the comment of each rule of a table, in order within a chain: less to read than
+    /// [`Nft::rules_of_table`] where rules are known by their comments.
+    ///
+    /// # Errors
+    /// As [`Nft::tables`].
+    pub fn rule_comments(&mut self, table: Table<'_>) -> Result<Vec<RuleComment>> {
+        self.dump("list rules of", &table, rules_of(table), RuleComment::read)
     }
 
     /// The elements of a set, in no order.

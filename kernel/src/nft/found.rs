@@ -47,6 +47,23 @@ pub struct RuleFound {
     pub extensions: Vec<String>,
 }
 
+/// What a rule that is there is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleComment {
+    /// The chain that it is in.
+    pub chain: String,
+    /// Its comment.
+    pub comment: Option<String>,
+}
+
+impl RuleComment {
+    pub(super) fn read(payload: &[u8]) -> Option<RuleComment> {
+        let bytes = attributes_of(payload)?;
+        let comment = attribute(bytes, rule::USERDATA).and_then(|data| comment::read(data, comment::PLAIN));
+        Some(RuleComment { chain: text(attribute(bytes, rule::CHAIN)?), comment })
+    }
+}
+
 /// A comparison with a constant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {

@@ -14,11 +14,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use spec::names::NetworkName;
-use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Read};
-use std::os::fd::OwnedFd;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the records are.
 pub const DIRECTORY: &str = "/run/tidewater/rules";
@@ -63,10 +62,10 @@ pub fn put<T: Recorded>(label: &Label, what: &T) -> Result<()> {
         what,
     };
     let bytes = serde_json::to_vec(&entry)?;
-    let dir = open_or_make().map_err(|error| error.context("record what the packet filter holds"))?;
-    file::replace_whole(&dir, &name::<T>(label), 0o600, &bytes)
-        .map_err(|error| Error::from(error).context(format!("record in {DIRECTORY}")))?;
-    Ok(())
+    let name = name::<T>(label);
+    // A runtime makes one call at a time for an attachment, so nobody else writes this file.
+    let write = || file::write_alone(&path(&name), &path(&unfinished(&name)), 0o600, &bytes);
+    or_with_directory(write).map_err(|error| error.context("record what the packet filter holds"))
 }
 
 /// What is on record for the attachment. What cannot be read back counts as absent: the rules are then found by
@@ -75,11 +74,7 @@ pub fn put<T: Recorded>(label: &Label, what: &T) -> Result<()> {
 /// # Errors
 /// The directory cannot be read.
 pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
-    match File::open(Path::new(DIRECTORY).join(name::<T>(label))) {
-        Ok(file) => Ok(decode(file).map(|entry| entry.what)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(format!("read record of {} in {DIRECTORY}: {error}", T::KIND))),
-    }
+    Ok(read(&name::<T>(label))?.map(|entry: Entry<T>| entry.what))
 }
 
 /// The record of the attachment with this key, the first part of its marks.
@@ -88,14 +83,8 @@ pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
 /// The directory cannot be read.
 pub fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
     let plain = key.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    let name = format!("{key}.{}", T::KIND);
-    match plain.then(|| File::open(Path::new(DIRECTORY).join(name))) {
-        Some(Ok(file)) => Ok(decode(file).map(from_entry)),
-        Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::io(format!("read record of {} in {DIRECTORY}: {error}", T::KIND)))
-        }
-        _ => Ok(None),
-    }
+    let entry = if plain { read(&format!("{key}.{}", T::KIND))? } else { None };
+    Ok(entry.map(from_entry))
 }
 
 /// Held by whoever looks what is free and takes it, or has another program write rules of this kind.
@@ -103,8 +92,8 @@ pub fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
 /// # Errors
 /// The directory cannot be made.
 pub fn lock<T: Recorded>() -> Result<Lock> {
-    drop(open_or_make()?);
-    Ok(Lock::acquire(&Path::new(DIRECTORY).join(format!("{}.lock", T::KIND)), 0o600)?)
+    let path = path(&format!("{}.lock", T::KIND));
+    or_with_directory(|| Lock::acquire(&path, 0o600))
 }
 
 /// Removes the record of the attachment, after its rules; fine when there is none.
@@ -141,7 +130,7 @@ fn remove_file(name: &str) -> Result<()> {
     }
 }
 
-/// What [`file::replace_whole`] calls a file until it is whole.
+/// What a file is called until it is whole.
 fn unfinished(name: &str) -> String {
     format!(".{name}.tmp")
 }
@@ -159,8 +148,8 @@ pub fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
     let (here, ending) = (own_namespace()?, format!(".{}", T::KIND));
     let mut found = Vec::new();
     for name in names()?.iter().filter(|name| name.ends_with(&ending)) {
-        let entry = File::open(Path::new(DIRECTORY).join(name)).ok().and_then(decode);
-        found.extend(entry.filter(|entry| entry.netns == here).map(from_entry));
+        let entry = read(name)?;
+        found.extend(entry.filter(|entry: &Entry<T>| entry.netns == here).map(from_entry));
     }
     Ok(found)
 }
@@ -192,10 +181,13 @@ fn from_entry<T>(entry: Entry<T>) -> Found<T> {
     Found { label: Label::of(&entry.network, &entry.container, &entry.ifname), what: entry.what }
 }
 
-fn decode<T: Recorded>(mut file: File) -> Option<Entry<T>> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+fn read<T: Recorded>(name: &str) -> Result<Option<Entry<T>>> {
+    let bytes = file::read(&path(name))?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/{name}"))
 }
 
 fn own_namespace() -> Result<u64> {
@@ -208,13 +200,13 @@ fn name<T: Recorded>(label: &Label) -> String {
     format!("{}.{}", label.key(), T::KIND)
 }
 
-fn open_or_make() -> Result<OwnedFd> {
-    let path = Path::new(DIRECTORY);
-    match file::open_directory(path) {
+/// Makes the directory only after a look that found none: the first record of a boot.
+fn or_with_directory<T>(act: impl Fn() -> kernel::error::Result<T>) -> Result<T> {
+    match act() {
         Err(error) if error.errno() == Errno::NOENT => {
-            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-            Ok(file::open_directory(path)?)
+            DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY)?;
+            Ok(act()?)
         }
-        opened => Ok(opened?),
+        outcome => Ok(outcome?),
     }
 }

@@ -52,6 +52,10 @@ const ACCEPT6: Set<'static> = INET.set("accept-v6");
 const PORTS: Chain<'static> = BRIDGE.chain("forward");
 const ISOLATED: Set<'static> = BRIDGE.set("isolated");
 
+/// How many rules [`isolation_rules`] and [`forward_rules`] are.
+const ISOLATION_RULES: usize = 3;
+const FORWARD_RULES: usize = 8;
+
 /// EtherTypes.
 const IP: u16 = 0x0800;
 const IP6: u16 = 0x86dd;
@@ -234,22 +238,22 @@ fn port(ingress: Option<&Ingress>) -> Option<&str> {
 /// so that they are there once too.
 fn missing(nft: &mut Nft) -> kernel::error::Result<Transaction> {
     let mut transaction = Transaction::new();
-    let isolation = isolation_rules();
-    let forward = forward_rules();
     if nft.chain(FORWARD)?.is_none() {
         transaction.extend([INET.add(), ADMIN.add(), ISOLATION.add(), ISOLATION.flush()]);
         transaction.extend(sets());
-        transaction.extend(isolation.iter().map(Rule::add));
+        transaction.extend(isolation_rules().iter().map(Rule::add));
         transaction.push(FORWARD.create_base(&base(priority::FILTER)));
-        transaction.extend(forward.iter().map(Rule::add));
+        transaction.extend(forward_rules().iter().map(Rule::add));
         return Ok(transaction);
     }
-    for (chain, rules) in [(ISOLATION, isolation), (FORWARD, forward)] {
-        if nft.rules(chain)?.len() < rules.len() {
+    let chains: [(_, _, fn() -> Vec<Rule<'static>>); 2] =
+        [(ISOLATION, ISOLATION_RULES, isolation_rules), (FORWARD, FORWARD_RULES, forward_rules)];
+    for (chain, count, rules) in chains {
+        if nft.count_rules(chain)? < count {
             transaction.extend([INET.add(), ADMIN.add(), ISOLATION.add()]);
             transaction.extend(sets());
             transaction.push(chain.flush());
-            transaction.extend(rules.iter().map(Rule::add));
+            transaction.extend(rules().iter().map(Rule::add));
         }
     }
     Ok(transaction)
@@ -339,4 +343,14 @@ fn port_rules() -> Vec<Rule<'static>> {
             .verdict(Verdict::Drop)
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_whole_with_all_of_its_rules() {
+        assert_eq!((isolation_rules().len(), forward_rules().len()), (ISOLATION_RULES, FORWARD_RULES));
+    }
 }

@@ -43,7 +43,7 @@ use crate::subnet_set;
 pub(super) use crate::table::INET as TABLE;
 use ipnet::{IpNet, Ipv4Net};
 use kernel::nft::{
-    Base, Chain, ChainKind, Hook, NatTo, Nft, Policy, Request, Rule, RuleFound, Selector, SetSpec, Type,
+    Base, Chain, ChainKind, Hook, NatTo, Nft, Policy, Request, Rule, RuleComment, Selector, SetSpec, Type,
     Value, Verdict, ct_state, ct_status, fib, priority,
 };
 use spec::error::Result;
@@ -186,7 +186,7 @@ impl Wanted<'_> {
         }
     }
 
-    fn is_in(&self, rules: &[RuleFound]) -> bool {
+    fn is_in(&self, rules: &[RuleComment]) -> bool {
         let comment = self.comment();
         rules.iter().any(|rule| rule.chain == self.chain() && rule.comment.as_deref() == Some(&comment))
     }
@@ -231,7 +231,7 @@ pub(super) struct Missing {
 
 /// Looks for all that these mappings need. The lock of [`crate::ports`] is held: nobody else of ours builds now.
 pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Missing> {
-    let rules = nft.rules_of_table(TABLE)?;
+    let rules = nft.rule_comments(TABLE)?;
     let broken: Vec<&Group> = groups.iter().filter(|group| !is_whole(group, &rules)).collect();
     let wanted = wanted(ports, groups);
     let mut absent: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !wanted.is_in(&rules)).collect();
@@ -260,7 +260,7 @@ pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<
 
 /// Whether every static rule of these mappings is there; else what is not.
 pub(super) fn first_missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Option<String>> {
-    let rules = nft.rules_of_table(TABLE)?;
+    let rules = nft.rule_comments(TABLE)?;
     if let Some(group) = groups.iter().find(|group| !is_whole(group, &rules)) {
         return Ok(Some(format!("chain {} is not as it was made", TABLE.chain(&group.chain))));
     }
@@ -279,7 +279,7 @@ fn marks(v4: bool) -> &'static str {
     if v4 { "hairpin-v4" } else { "hairpin-v6" }
 }
 
-fn is_whole(group: &Group, rules: &[RuleFound]) -> bool {
+fn is_whole(group: &Group, rules: &[RuleComment]) -> bool {
     let found = rules.iter().filter(|rule| rule.chain == group.chain).map(|rule| rule.comment.as_deref());
     let wanted = group.rules();
     found.take(wanted.len()).eq(wanted.iter().map(|(comment, _)| Some(*comment)))
