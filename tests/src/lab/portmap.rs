@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use super::conf::{self, Change};
-use super::{Container, Lab, Outcome, answer};
+use super::{Call, Container, Lab, Outcome, answer};
 
 /// A bridge network whose containers may have ports of the host.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl Attached<'_> {
 
     /// ADD of portmap.
     pub fn add(&self) -> Outcome {
-        let outcome = self.scene.lab.plugin("portmap").add(&self.container, &self.conf);
+        let outcome = self.call("ADD").run();
         // route_localnet: to be taken away when portmap sets it itself.
         self.scene.lab.host().sh("sysctl -q net.ipv4.conf.br0.route_localnet=1");
         outcome
@@ -86,12 +86,23 @@ impl Attached<'_> {
 
     /// DEL of portmap.
     pub fn del(&self) -> Outcome {
-        self.scene.lab.plugin("portmap").del(&self.container, &self.conf)
+        self.call("DEL").run()
     }
 
     /// CHECK of portmap.
     pub fn check(&self) -> Outcome {
-        self.scene.lab.plugin("portmap").on("CHECK", &self.container, &self.conf).run()
+        self.call("CHECK").run()
+    }
+
+    /// A call of portmap.
+    pub fn call(&self, verb: &str) -> Call {
+        self.scene.lab.plugin("portmap").on(verb, &self.container, &self.conf)
+    }
+
+    /// The container goes, without a DEL of portmap.
+    pub fn detach(&self) {
+        self.scene.lab.plugin("bridge").del(&self.container, &self.scene.bridge).quiet();
+        self.scene.lab.delete_container(&self.container);
     }
 
     /// `10.77.0.2:80`, for each family that it has an address of.

@@ -1,9 +1,12 @@
 //! Traffic between namespaces: ping, TCP, UDP, and a neighbour that plays the outside world.
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
 
 use super::{Lab, Netns, PINS, command};
 
@@ -51,6 +54,37 @@ pub fn udp_translated(client: &Netns, to: &str, server: &Netns, listen: &str) ->
     exchange(client, server, move |ready| serve_udp(listen, &ready), move |_| ask_udp(to))
 }
 
+/// The same as [`tcp_translated`] with SCTP; `Ok(None)` where the kernel has no such sockets.
+pub fn sctp_translated(
+    client: &Netns,
+    to: &str,
+    server: &Netns,
+    listen: &str,
+) -> std::io::Result<Option<IpAddr>> {
+    if client.run(|| sctp_socket(to)).is_err() {
+        return Ok(None);
+    }
+    let listener = server.run(|| -> std::io::Result<TcpListener> {
+        let socket = sctp_socket(listen)?;
+        rustix::net::bind(&socket, &listen.parse::<SocketAddr>().expect("an address with a port"))?;
+        rustix::net::listen(&socket, 1)?;
+        Ok(socket.into())
+    })?;
+    let ask = |_| {
+        let socket = sctp_socket(to)?;
+        rustix::net::connect(&socket, &to.parse::<SocketAddr>().expect("an address with a port"))?;
+        echo(socket.into())
+    };
+    exchange(client, server, move |ready| accept(&listener, &ready), ask).map(Some)
+}
+
+/// A socket that behaves as one of TCP does.
+fn sctp_socket(address: &str) -> std::io::Result<OwnedFd> {
+    let v6 = address.starts_with('[');
+    let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
+    Ok(rustix::net::socket(family, SocketType::STREAM, Some(rustix::net::ipproto::SCTP))?)
+}
+
 /// What becomes of a connection, after one repeated attempt where nobody answers the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -93,7 +127,11 @@ fn exchange(
 }
 
 fn serve_tcp(to: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
-    let listener = TcpListener::bind(to)?;
+    accept(&TcpListener::bind(to)?, ready)
+}
+
+/// One conversation of a server.
+fn accept(listener: &TcpListener, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
     listener.set_nonblocking(true)?;
     ready.send(listener.local_addr()?).ok();
     let end = Instant::now() + PATIENCE;
@@ -114,7 +152,11 @@ fn serve_tcp(to: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Resul
 }
 
 fn ask_tcp(address: SocketAddr) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    echo(TcpStream::connect_timeout(&address, PATIENCE)?)
+}
+
+/// One conversation of a client.
+fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"echo")?;
     let mut word = [0; 4];

@@ -7,7 +7,7 @@ use super::elements;
 use super::is_marked;
 use super::layout::{Group, TABLE};
 use crate::label::Label;
-use crate::ports::{Mapping, Ports, taken};
+use crate::ports::{HostPorts, Mapping, Ports, taken};
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
 use spec::error::Result;
 
@@ -15,8 +15,16 @@ use spec::error::Result;
 struct Probe<'a> {
     set: Set<'a>,
     key: Key,
-    /// The mapping that wants the port, and its group; `None` for what is replaced whoever had it.
-    mapping: Option<(&'a Mapping, &'a Group)>,
+    /// Who wants the port; `None` for what is replaced whoever had it.
+    claim: Option<Claim<'a>>,
+}
+
+/// One port of a mapping.
+#[derive(Clone, Copy)]
+struct Claim<'a> {
+    mapping: &'a Mapping,
+    port: u16,
+    group: &'a Group,
 }
 
 /// What the attachment itself has under the keys that it wants, for deletion.
@@ -29,7 +37,7 @@ pub(super) fn own_or_free<'a>(
 ) -> Result<Vec<(Set<'a>, Element<'static>)>> {
     let members = replaced.iter().filter(|entry| !entry.is_port());
     let mut probes: Vec<Probe<'a>> = members
-        .map(|entry| Probe { set: TABLE.set(&entry.set), key: entry.key.clone(), mapping: None })
+        .map(|entry| Probe { set: TABLE.set(&entry.set), key: entry.key.clone(), claim: None })
         .collect();
     for (side, group) in ports.sides.iter().zip(groups) {
         probes.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, group)));
@@ -38,12 +46,12 @@ pub(super) fn own_or_free<'a>(
     let mut own: Vec<(Set<'a>, Element<'static>)> = Vec::new();
     for (probe, found) in probes.iter().zip(nft.look_up(&questions)?) {
         let Some(found) = found else { continue };
-        if let Some((mapping, group)) = probe.mapping {
-            if probe.set.name == group.some {
-                refuse_taken_at_some(nft, label, mapping, group, &probe.key)?;
+        if let Some(claim) = probe.claim {
+            if probe.set.name == claim.group.some {
+                refuse_taken_at_some(nft, label, claim, &probe.key)?;
                 continue;
             }
-            refuse_taken(label, mapping, &found)?;
+            refuse_taken(label, claim, &found)?;
         }
         let element = elements::as_deleted(found);
         if !own.iter().any(|(set, before)| *set == probe.set && *before == element) {
@@ -65,29 +73,25 @@ fn of_mapping<'a>(mapping: &'a Mapping, group: &'a Group) -> impl Iterator<Item 
         [(&group.all, key.clone()), (&group.ranges, key), third].map(|(set, key)| Probe {
             set: TABLE.set(set),
             key,
-            mapping: Some((mapping, group)),
+            claim: Some(Claim { mapping, port, group }),
         })
     })
 }
 
-fn refuse_taken(label: &Label, mapping: &Mapping, found: &ElementFound) -> Result<()> {
+fn refuse_taken(label: &Label, claim: Claim<'_>, found: &ElementFound) -> Result<()> {
     if is_marked(found.comment.as_deref(), label) {
         return Ok(());
     }
-    Err(taken(mapping, mapping.address, &words(found)))
+    let one = Mapping { host: HostPorts { first: claim.port, count: 1 }, ..claim.mapping.clone() };
+    Err(taken(&one, one.address, &words(found)))
 }
 
 /// The small set says that the port is mapped at some address: whose that is, only the map knows.
-fn refuse_taken_at_some(
-    nft: &mut Nft,
-    label: &Label,
-    mapping: &Mapping,
-    group: &Group,
-    port: &Key,
-) -> Result<()> {
-    let at = nft.elements(TABLE.set(&group.at))?;
-    let mut of_port = at.iter().filter(|found| elements::port_of(&found.key, group).as_ref() == Some(port));
-    of_port.try_for_each(|found| refuse_taken(label, mapping, found))
+fn refuse_taken_at_some(nft: &mut Nft, label: &Label, claim: Claim<'_>, port: &Key) -> Result<()> {
+    let at = nft.elements(TABLE.set(&claim.group.at))?;
+    let is_of_port =
+        |found: &&ElementFound| elements::port_of(&found.key, claim.group).as_ref() == Some(port);
+    at.iter().filter(is_of_port).try_for_each(|found| refuse_taken(label, claim, found))
 }
 
 /// The holder's mark without its hashes: `net: web, if: eth0, id: abc123`.
