@@ -3,11 +3,17 @@
 /// Files that hold the boot's id, inode numbers and times: only their names stay.
 const OF_THIS_MACHINE: &str = "/var/lib/cni/networks/.tidewater/";
 
-/// Without the contents of files that are different on every machine.
+/// Records of what the packet filter holds: the inode number of the namespace goes.
+const NAMESPACE: &str = r#"\"netns\":"#;
+
+/// Without what is different on every machine in the contents of files.
 pub(super) fn without_machine(text: &str) -> String {
-    let shorter = |line: &str| match line.starts_with(OF_THIS_MACHINE) {
-        true => line.split(' ').next().unwrap_or_default().to_owned() + "\n",
-        false => format!("{line}\n"),
+    let shorter = |line: &str| match (line.starts_with(OF_THIS_MACHINE), line.split_once(NAMESPACE)) {
+        (true, _) => line.split(' ').next().unwrap_or_default().to_owned() + "\n",
+        (false, Some((before, inode))) => {
+            format!("{before}{NAMESPACE}#{}\n", inode.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        (false, None) => format!("{line}\n"),
     };
     text.lines().map(shorter).collect()
 }
@@ -63,7 +69,7 @@ fn is_hex(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::numbered;
+    use super::{numbered, without_machine};
 
     #[test]
     fn each_random_name_keeps_its_number() {
@@ -75,5 +81,12 @@ mod tests {
     fn other_words_stay() {
         let text = "vethernet 00:00:00:00:00:00 fd00:1:2:3:4:5:6:7 veth0a1b2c3d4 10.1.0.2";
         assert_eq!(numbered(text), text);
+    }
+
+    #[test]
+    fn a_record_does_not_tell_the_namespace() {
+        let record = r#"/run/tidewater/rules/k.portmap {\"netns\":4026532948,\"network\":\"net\"}"#;
+        let shown = "/run/tidewater/rules/k.portmap {\\\"netns\\\":#,\\\"network\\\":\\\"net\\\"}\n";
+        assert_eq!(without_machine(record), shown);
     }
 }
