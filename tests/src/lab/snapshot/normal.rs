@@ -3,19 +3,24 @@
 /// Files that hold the boot's id, inode numbers and times: only their names stay.
 const OF_THIS_MACHINE: &str = "/var/lib/cni/networks/.tidewater/";
 
-/// Records of what the packet filter holds: the inode number of the namespace goes.
-const NAMESPACE: &str = r#"\"netns\":"#;
+/// What records of the packet filter say of this machine: the namespace's inode number, a MAC address in bytes.
+const OF_RECORDS: [(&str, &str); 2] = [(r#"\"netns\":"#, ","), (r#"\"mac\":["#, "]")];
 
 /// Without what is different on every machine in the contents of files.
 pub(super) fn without_machine(text: &str) -> String {
-    let shorter = |line: &str| match (line.starts_with(OF_THIS_MACHINE), line.split_once(NAMESPACE)) {
-        (true, _) => line.split(' ').next().unwrap_or_default().to_owned() + "\n",
-        (false, Some((before, inode))) => {
-            format!("{before}{NAMESPACE}#{}\n", inode.trim_start_matches(|c: char| c.is_ascii_digit()))
-        }
-        (false, None) => format!("{line}\n"),
+    let shorter = |line: &str| match line.starts_with(OF_THIS_MACHINE) {
+        true => line.split(' ').next().unwrap_or_default().to_owned() + "\n",
+        false => format!("{}\n", without_values(line)),
     };
     text.lines().map(shorter).collect()
+}
+
+fn without_values(line: &str) -> String {
+    OF_RECORDS.iter().fold(line.to_owned(), |line, (begin, end)| {
+        let parts = line.split_once(begin);
+        let parts = parts.and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+        parts.map_or(line.clone(), |(before, after)| format!("{before}{begin}#{end}{after}"))
+    })
 }
 
 /// Numbers all veth names and MAC addresses in the text.
@@ -84,9 +89,9 @@ mod tests {
     }
 
     #[test]
-    fn a_record_does_not_tell_the_namespace() {
-        let record = r#"/run/tidewater/rules/k.portmap {\"netns\":4026532948,\"network\":\"net\"}"#;
-        let shown = "/run/tidewater/rules/k.portmap {\\\"netns\\\":#,\\\"network\\\":\\\"net\\\"}\n";
-        assert_eq!(without_machine(record), shown);
+    fn a_record_does_not_tell_of_the_machine() {
+        let record = r#"k.macspoofchk {\"netns\":4026532948,\"port\":\"v\",\"mac\":[2,0,1]}"#;
+        let shown = r##"k.macspoofchk {\"netns\":#,\"port\":\"v\",\"mac\":[#]}"##;
+        assert_eq!(without_machine(record), format!("{shown}\n"));
     }
 }
