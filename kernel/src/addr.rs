@@ -17,6 +17,8 @@ const IFA_F_NODAD: u32 = 0x02;
 const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_TENTATIVE: u32 = 0x40;
 const IFA_F_PERMANENT: u32 = 0x80;
+/// No link has this index.
+const ANY_LINK: u32 = 0;
 /// Bytes of `ifaddrmsg`.
 const BODY: usize = 8;
 
@@ -84,16 +86,25 @@ pub fn list(rtnl: &mut Rtnl, index: u32) -> Result<Vec<AddressFound>> {
     rtnl.dump(request, |payload| found(payload, index))
 }
 
+/// The addresses of all links, of both families.
+///
+/// # Errors
+/// The kernel refuses the list.
+pub fn list_all(rtnl: &mut Rtnl) -> Result<Vec<AddressFound>> {
+    rtnl.dump(Request::new("list", "addresses of all links", list_message(ANY_LINK)), read)
+}
+
 fn list_message(index: u32) -> Message {
     Message::new(RTM_GETADDR, REQUEST | DUMP).body(&body([0; 4], index))
 }
 
 /// Kernels without strict checking list all links.
 fn found(payload: &[u8], index: u32) -> Option<AddressFound> {
+    if u32_at(payload, 4)? == index { read(payload) } else { None }
+}
+
+fn read(payload: &[u8]) -> Option<AddressFound> {
     let &[family, prefix, short_flags, scope] = payload.get(..4)?.first_chunk::<4>()?;
-    if u32_at(payload, 4)? != index {
-        return None;
-    }
     let (mut address, mut local, mut flags) = (None, None, u32::from(short_flags));
     for (kind, value) in attributes(payload.get(BODY..)?) {
         match kind {

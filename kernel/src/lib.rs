@@ -2,6 +2,7 @@
 
 pub mod addr;
 pub mod boot;
+pub mod conntrack;
 pub mod detach;
 pub mod elf;
 pub mod error;

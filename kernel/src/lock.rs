@@ -1,14 +1,14 @@
 //! An exclusive lock among processes that ends with its holder, however that ends: flock(2).
 
 use crate::error::{Result, Tried};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::path::Path;
 
 /// The lock is held as long as this lives.
 #[derive(Debug)]
 pub struct Lock {
-    _fd: OwnedFd,
+    fd: OwnedFd,
 }
 
 impl Lock {
@@ -32,6 +32,13 @@ impl Lock {
         let fd = rustix::fs::open(path, flags | OFlags::CLOEXEC, mode).tried("open", path.display())?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, FlockOperation::LockExclusive))
             .tried("lock", path.display())?;
-        Ok(Lock { _fd: fd })
+        Ok(Lock { fd })
+    }
+}
+
+/// A process that has a duplicate of the descriptor holds the lock as well, until both have ended.
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

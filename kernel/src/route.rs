@@ -1,7 +1,7 @@
 //! Routes.
 
 use crate::addr::{family, ip, octets};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::netlink::{ACK, CREATE, DUMP, Message, REQUEST, attribute, attributes, u16_at, u32_at};
 use crate::rtnl::{Request, Rtnl};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -155,6 +155,38 @@ pub fn list(rtnl: &mut Rtnl, v6: bool) -> Result<Vec<RouteFound>> {
     let object = if v6 { "IPv6 routes" } else { "IPv4 routes" };
     let found = rtnl.dump(Request::new("list", object, list_message(v6)), found)?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// The route that a packet to this address would take now: its link, gateway and source. `None` where it would go
+/// nowhere.
+///
+/// # Errors
+/// The kernel refuses the question.
+pub fn to(rtnl: &mut Rtnl, address: IpAddr) -> Result<Option<RouteFound>> {
+    let request = Request::new("get route to", address.to_string(), to_message(address));
+    let found = rtnl.query(request, found).map(|routes| routes.into_iter().next());
+    forgive_nowhere(found)
+}
+
+/// `ip route get ADDRESS`.
+fn to_message(address: IpAddr) -> Message {
+    let mut head = [0; BODY];
+    (head[0], head[1]) = (family(address), if address.is_ipv6() { 128 } else { 32 });
+    Message::new(RTM_GETROUTE, REQUEST).body(&head).attr(RTA_DST, &octets(address))
+}
+
+/// Forgives what an administrator may have said of the address: no route at all, `unreachable`, `prohibit`,
+/// `blackhole`.
+fn forgive_nowhere(found: Result<Option<RouteFound>>) -> Result<Option<RouteFound>> {
+    match found {
+        Err(error)
+            if [Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::ACCESS, Errno::INVAL]
+                .contains(&error.errno) =>
+        {
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 fn list_message(v6: bool) -> Message {

@@ -79,6 +79,11 @@ impl Rtnl {
         Ok(Rtnl { socket: Socket::open_in(netns, Protocol::Route)?, out: Vec::new() })
     }
 
+    /// Speaks over a socket of another family whose requests, lists and acknowledgements are alike.
+    pub(crate) fn over(socket: Socket) -> Rtnl {
+        Rtnl { socket, out: Vec::new() }
+    }
+
     /// Sends one request, which asks for an acknowledgement, and reads it.
     ///
     /// # Errors

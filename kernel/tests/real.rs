@@ -6,6 +6,7 @@ mod real {
 
     mod address;
     mod bridge;
+    mod conntrack;
     mod detach;
     mod namespace;
     mod pinned;

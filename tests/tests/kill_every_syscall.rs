@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::kill::{self, Point};
 use tests::lab::{Container, Lab, Plugin, Snapshot};
@@ -20,6 +20,10 @@ tests::conformance! {
         host_local_add_then_del,
         host_local_add_then_gc,
         host_local_del_then_del,
+        portmap_of_iptables_add_then_del,
+        portmap_of_iptables_add_then_gc,
+        portmap_of_iptables_del_then_del,
+        portmap_of_iptables_del_then_gc,
     ]
 }
 
@@ -49,6 +53,37 @@ fn host_local_add_then_gc(lab: &Lab) {
 
 fn host_local_del_then_del(lab: &Lab) {
     Scene::new(lab, "host-local", lease()).kill("DEL", Scene::del);
+}
+
+fn portmap_of_iptables_add_then_del(lab: &Lab) {
+    Scene::new(lab, "portmap", ports_of_iptables()).kill("ADD", Scene::del);
+}
+
+fn portmap_of_iptables_add_then_gc(lab: &Lab) {
+    Scene::new(lab, "portmap", ports_of_iptables()).kill("ADD", Scene::gc);
+}
+
+fn portmap_of_iptables_del_then_del(lab: &Lab) {
+    Scene::new(lab, "portmap", ports_of_iptables()).kill("DEL", Scene::del);
+}
+
+fn portmap_of_iptables_del_then_gc(lab: &Lab) {
+    Scene::new(lab, "portmap", ports_of_iptables()).kill("DEL", Scene::gc);
+}
+
+fn ports_of_iptables() -> Value {
+    json!({
+        "cniVersion": "1.1.0", "name": "net", "type": "portmap", "backend": "iptables",
+        "runtimeConfig": {"portMappings": [
+            {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+            {"hostPort": 5300, "containerPort": 53, "protocol": "udp"},
+        ]},
+        "prevResult": {
+            "cniVersion": "1.1.0",
+            "interfaces": [{"name": "eth0", "sandbox": "/run/netns/victim"}],
+            "ips": [{"address": "10.77.0.2/24", "interface": 0}, {"address": "fd77::2/64", "interface": 0}],
+        },
+    })
 }
 
 fn network() -> Value {

@@ -42,6 +42,15 @@ fn list_asks_for_one_link() {
 }
 
 #[test]
+fn list_all_asks_for_any_link() {
+    // ip address show
+    assert_eq!(
+        hex(list_message(ANY_LINK).as_bytes()),
+        format!("18000000 16000103 {HEADER} 00000000 00000000")
+    );
+}
+
+#[test]
 fn a_subnet_of_two_has_no_broadcast() {
     assert_eq!(broadcast("10.0.0.0/31".parse().unwrap()), None);
     assert_eq!(broadcast("10.0.0.1/32".parse().unwrap()), None);

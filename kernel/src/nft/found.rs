@@ -37,6 +37,8 @@ pub struct RuleFound {
     pub verdicts: Vec<Verdict>,
     /// The sets and maps that it asks.
     pub sets: Vec<String>,
+    /// What it compares with, and what its extensions of the old tables (`match`, `target`) were told, in order.
+    pub operands: Vec<Vec<u8>>,
 }
 
 /// An element that is there.
@@ -86,6 +88,7 @@ impl RuleFound {
             expressions: Vec::new(),
             verdicts: Vec::new(),
             sets: Vec::new(),
+            operands: Vec::new(),
         };
         for (_, expression) in attributes(attribute(bytes, rule::EXPRESSIONS).unwrap_or_default()) {
             found.read_expression(expression);
@@ -107,6 +110,12 @@ impl RuleFound {
             // What iptables writes for `-m comment`: an extension of the old tables, in a shell.
             "match" if attribute(data, rule::MATCH_NAME).map(text).as_deref() == Some("comment") => {
                 self.comment = self.comment.take().or_else(|| attribute(data, rule::MATCH_INFO).map(text));
+            }
+            "match" | "target" => self.operands.extend(attribute(data, rule::MATCH_INFO).map(<[u8]>::to_vec)),
+            "cmp" => {
+                if let Some(Data::Value(value)) = attribute(data, rule::CMP_DATA).and_then(Data::read) {
+                    self.operands.push(value.as_bytes().to_vec());
+                }
             }
             _ => {}
         }

@@ -87,9 +87,11 @@ pub(super) mod rule {
     pub(in crate::nft) const IMMEDIATE_DATA: u16 = 2;
     /// `NFTA_LOOKUP_SET`.
     pub(in crate::nft) const LOOKUP_SET: u16 = 1;
+    /// `NFTA_CMP_DATA`.
+    pub(in crate::nft) const CMP_DATA: u16 = 3;
     /// `NFTA_MATCH_NAME`: name of an iptables extension.
     pub(in crate::nft) const MATCH_NAME: u16 = 1;
-    /// `NFTA_MATCH_INFO`: its data.
+    /// `NFTA_MATCH_INFO` and `NFTA_TARGET_INFO`: its data.
     pub(in crate::nft) const MATCH_INFO: u16 = 3;
 }
 

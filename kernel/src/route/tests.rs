@@ -86,6 +86,22 @@ fn list_asks_for_one_family() {
     );
 }
 
+#[test]
+fn get_asks_for_one_address() {
+    // ip route get 10.1.0.2; ip also asks for the table, which nobody here reads (rtm_flags 00100000)
+    assert_eq!(
+        hex(to_message("10.1.0.2".parse().unwrap()).as_bytes()),
+        format!("24000000 1a000100 {HEADER} 02200000 00000000 00000000 08000100 0a010002")
+    );
+    // ip route get fd00::2
+    assert_eq!(
+        hex(to_message("fd00::2".parse().unwrap()).as_bytes()),
+        format!(
+            "30000000 1a000100 {HEADER} 0a800000 00000000 00000000 14000100 fd000000 00000000 00000000 00000002"
+        )
+    );
+}
+
 fn read(message: &Message) -> Vec<RouteFound> {
     found(replies(message.as_bytes()).next().unwrap().payload).unwrap()
 }

@@ -42,6 +42,21 @@ fn ipv6_is_usable_at_once_without_duplicate_detection() {
 
 #[test]
 #[ignore = "needs root"]
+fn the_addresses_of_all_links_are_listed_at_once() {
+    let mut lab = Lab::new();
+    let (host, _) = lab.pair(None);
+    let bridge = lab.bridge();
+    let address = |ip: &str, index| Address { ip: ip.parse().unwrap(), index, nodad: true }.add();
+    let both = vec![address("10.1.0.1/24", host.index), address("fd00::1/64", bridge.index)];
+    lab.host.batch([both, vec![link::set_up(bridge.index)]].concat()).unwrap();
+    let found = addr::list_all(&mut lab.host).unwrap();
+    let global: Vec<_> =
+        found.iter().filter(|found| found.scope == 0).map(|found| found.net.to_string()).collect();
+    assert_eq!(global, ["10.1.0.1/24", "fd00::1/64"]);
+}
+
+#[test]
+#[ignore = "needs root"]
 fn a_link_that_is_gone_is_an_error_and_not_a_list_of_nothing() {
     let mut lab = Lab::new();
     let refused = addr::list(&mut lab.container, 4711).unwrap_err();

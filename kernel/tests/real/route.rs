@@ -79,6 +79,28 @@ fn what_is_added_is_listed_and_removed() {
 
 #[test]
 #[ignore = "needs root"]
+fn the_way_to_an_address_is_found_and_nowhere_is_none() {
+    let mut lab = Lab::new();
+    let index = addressed(&mut lab);
+    lab.container.request(to("10.9.0.0/16", Some("10.1.0.1"), index).add()).unwrap();
+    let mut way = |ip: &str| route::to(&mut lab.container, ip.parse().unwrap()).unwrap();
+    let near = way("10.1.0.7").unwrap();
+    assert_eq!((near.index, near.gw, near.src), (Some(index), None, "10.1.0.2".parse().ok()));
+    let far = way("10.9.0.7").unwrap();
+    assert_eq!((far.index, far.gw), (Some(index), "10.1.0.1".parse().ok()));
+    assert_eq!(way("fd00::7").unwrap().index, Some(index));
+    assert_eq!(way("10.2.0.7"), None);
+    for (kind, to) in
+        [("unreachable", "10.3.0.0/16"), ("prohibit", "10.4.0.0/16"), ("blackhole", "10.5.0.0/16")]
+    {
+        lab.container_ns.run(|| run(&format!("ip route add {kind} {to}"))).unwrap();
+    }
+    let mut way = |ip: &str| route::to(&mut lab.container, ip.parse().unwrap()).unwrap();
+    assert_eq!([way("10.3.0.7"), way("10.4.0.7"), way("10.5.0.7")], [None; 3]);
+}
+
+#[test]
+#[ignore = "needs root"]
 fn a_second_gateway_stands_beside_the_first() {
     let mut lab = Lab::new();
     let index = addressed(&mut lab);

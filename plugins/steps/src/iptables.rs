@@ -3,10 +3,12 @@
 //! Today's iptables keeps its rules in nf_tables, where chains of any name are looked up and removed over netlink.
 //! Where the old kernel tables are in use, their own `iptables-legacy` is executed.
 
+use kernel::lock::Lock;
 use kernel::nft::{Chain, Family, Nft, Request, Table};
 use spec::error::{Error, Result};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 
 /// One address family of iptables.
@@ -56,7 +58,17 @@ impl Tool {
     /// # Errors
     /// iptables is missing, or refuses; its own words.
     pub fn restore(&self, script: &str) -> Result<()> {
-        restore(self.restore, script)
+        restore(self.restore, script, Stdio::null())
+    }
+
+    /// The same, and the lock is held until iptables has ended even where the caller is killed before: what it writes
+    /// then is there for whoever waits for the lock to remove it.
+    ///
+    /// # Errors
+    /// As [`Tool::restore`].
+    pub fn restore_under(&self, lock: &Lock, script: &str) -> Result<()> {
+        // A descriptor to inherit; iptables-restore prints nothing there.
+        restore(self.restore, script, Stdio::from(lock.as_fd().try_clone_to_owned()?))
     }
 
     /// The rules of a chain as `iptables -S` writes them.
@@ -64,7 +76,15 @@ impl Tool {
     /// # Errors
     /// iptables is missing, or there is no such chain.
     pub fn rules(&self, table: &str, chain: &str) -> Result<String> {
-        list(self.list, table, chain)
+        list(self.list, table, &[chain])
+    }
+
+    /// The chains and rules of a table as `iptables -S` writes them.
+    ///
+    /// # Errors
+    /// iptables is missing, or there is no such table.
+    pub fn all_rules(&self, table: &str) -> Result<String> {
+        list(self.list, table, &[])
     }
 
     /// A chain of iptables as nf_tables knows it.
@@ -83,7 +103,7 @@ impl Tool {
     /// # Errors
     /// `iptables-legacy` is missing.
     pub fn legacy_rules(&self, table: &str, chain: &str) -> Result<String> {
-        list(self.legacy, table, chain)
+        list(self.legacy, table, &[chain])
     }
 
     /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
@@ -92,19 +112,19 @@ impl Tool {
     /// # Errors
     /// `iptables-legacy` is missing, or refuses.
     pub fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
-        if !self.has_legacy(table) || list(self.legacy, table, chain).is_err() {
+        if !self.has_legacy(table) || list(self.legacy, table, &[chain]).is_err() {
             return Ok(());
         }
         let mut script = format!("*{table}\n");
         for base in leading {
-            let rules = list(self.legacy, table, base).unwrap_or_default();
+            let rules = list(self.legacy, table, &[base]).unwrap_or_default();
             for rule in rules.lines().filter(|rule| jump_target(rule) == Some(chain)) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(script, "{}", rule.replacen("-A ", "-D ", 1));
             }
         }
         let _ = writeln!(script, "-F {chain}\n-X {chain}\nCOMMIT");
-        restore(self.legacy_restore, &script)
+        restore(self.legacy_restore, &script, Stdio::null())
     }
 }
 
@@ -138,16 +158,17 @@ pub fn jump_target(rule: &str) -> Option<&str> {
     words.next()
 }
 
-fn list(program: &str, table: &str, chain: &str) -> Result<String> {
-    let output = Command::new(program).args(["-w", "-t", table, "-S", chain]).stdin(Stdio::null()).output();
+fn list(program: &str, table: &str, chain: &[&str]) -> Result<String> {
+    let output =
+        Command::new(program).args(["-w", "-t", table, "-S"]).args(chain).stdin(Stdio::null()).output();
     let output = finished(program, output)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn restore(program: &str, input: &str) -> Result<()> {
+fn restore(program: &str, input: &str, stdout: Stdio) -> Result<()> {
     let mut command = Command::new(program);
     command.args(["--noflush", "--wait"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     let outcome = command.spawn().and_then(|mut child| {
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.as_bytes())?;

@@ -4,8 +4,12 @@
 //! the same attachment. What an attachment has is on record ([`crate::record`]).
 
 mod iptables;
+#[cfg(test)]
+mod lab;
+mod localnet;
 mod mapping;
 mod nftables;
+mod reference;
 mod stale_flows;
 
 pub use mapping::{HostPorts, Mapping, Protocol};
@@ -87,6 +91,12 @@ impl Mark {
 }
 
 impl Ports {
+    /// Whether who removes them waits for who writes: an `iptables-restore` may outlive the ADD that started it and
+    /// was killed.
+    fn are_removed_under_lock(&self) -> bool {
+        self.backend == Backend::Iptables || self.has_addresses()
+    }
+
     /// Whether a mapping is at a single address of the host: then others' mappings decide what goes.
     fn has_addresses(&self) -> bool {
         self.sides.iter().flat_map(|side| &side.mappings).any(|mapping| mapping.address.is_some())
@@ -115,7 +125,8 @@ fn write(label: &Label, ports: &Ports) -> Result<()> {
         Backend::Nftables => nftables::ensure(label, ports)?,
         Backend::Iptables => iptables::ensure(label, ports)?,
     }
-    stale_flows::end_misled(ports)
+    stale_flows::end_misled(ports);
+    Ok(())
 }
 
 /// Whether all mappings stand as they were made.
@@ -155,17 +166,18 @@ pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
     };
     remove_rules(label, known)?;
     if let Some(ports) = known {
-        stale_flows::end_all(ports)?;
+        stale_flows::end_all(ports);
     }
     record::remove::<Ports>(label)
 }
 
 fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
-    let _lock = known.filter(|ports| ports.has_addresses()).map(|_| lock()).transpose()?;
+    let _lock = known.filter(|ports| ports.are_removed_under_lock()).map(|_| lock()).transpose()?;
     if let Some(mut nft) = crate::masquerade::open_if_supported()? {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
         let mut deletions = nftables::deletions(&mut nft, label, known)?;
         deletions.extend(iptables::deletions(&mut nft, label)?);
+        deletions.extend(reference::deletions(&mut nft, label)?);
         if !deletions.is_empty() {
             nft.remove(deletions)?;
             release::without_waiting(nft);
@@ -179,17 +191,19 @@ fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
 /// # Errors
 /// The kernel or `iptables` refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+    let records = record::list_stale::<Ports>(stale)?;
+    let _lock = records.iter().any(|gone| gone.what.are_removed_under_lock()).then(lock).transpose()?;
     if let Some(mut nft) = crate::masquerade::open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
         nft.remove(deletions)?;
     }
     iptables::remove_stale_legacy(stale)?;
-    for gone in record::list_stale::<Ports>(stale)? {
-        stale_flows::end_all(&gone.what)?;
+    for gone in records {
+        stale_flows::end_all(&gone.what);
         record::remove::<Ports>(&gone.label)?;
     }
-    Ok(())
+    record::remove_stale_unfinished::<Ports>(stale)
 }
 
 /// Puts back what is on record of all attachments; says of how many.

@@ -86,12 +86,43 @@ pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
 /// # Errors
 /// The directory cannot be written.
 pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
-    match std::fs::remove_file(Path::new(DIRECTORY).join(name::<T>(label))) {
+    let name = name::<T>(label);
+    remove_file(&unfinished(&name))?;
+    remove_file(&name)
+}
+
+/// Removes what a process that was killed while it recorded left of attachments that are gone, for GC.
+///
+/// # Errors
+/// The directory cannot be read or written.
+pub fn remove_stale_unfinished<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+    let ending = format!(".{}", T::KIND);
+    for name in names()? {
+        let key = finished(&name).and_then(|name| name.strip_suffix(&ending));
+        if key.is_some_and(|key| stale.is(key)) {
+            remove_file(&name)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_file(name: &str) -> Result<()> {
+    match std::fs::remove_file(Path::new(DIRECTORY).join(name)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::io(format!("remove record of {} in {DIRECTORY}: {error}", T::KIND)))
+            Err(Error::io(format!("remove record {name} in {DIRECTORY}: {error}")))
         }
         _ => Ok(()),
     }
+}
+
+/// What [`file::replace_whole`] calls a file until it is whole.
+fn unfinished(name: &str) -> String {
+    format!(".{name}.tmp")
+}
+
+/// The name that it would have got.
+fn finished(unfinished: &str) -> Option<&str> {
+    unfinished.strip_prefix('.')?.strip_suffix(".tmp")
 }
 
 /// All records of a kind that are of this network namespace. Files that hold no record are passed over.
@@ -99,22 +130,26 @@ pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
 /// # Errors
 /// The directory cannot be read.
 pub fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
+    let (here, ending) = (own_namespace()?, format!(".{}", T::KIND));
+    let mut found = Vec::new();
+    for name in names()?.iter().filter(|name| name.ends_with(&ending)) {
+        let entry = File::open(Path::new(DIRECTORY).join(name)).ok().and_then(decode);
+        found.extend(entry.filter(|entry| entry.netns == here).map(from_entry));
+    }
+    Ok(found)
+}
+
+/// The names of all files in the directory.
+fn names() -> Result<Vec<String>> {
     let unreadable = |error: std::io::Error| Error::io(format!("list records in {DIRECTORY}: {error}"));
     let entries = match std::fs::read_dir(DIRECTORY) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(error)),
     };
-    let here = own_namespace()?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|kind| kind == T::KIND) {
-            let entry = File::open(path).ok().and_then(decode);
-            found.extend(entry.filter(|entry| entry.netns == here).map(from_entry));
-        }
-    }
-    Ok(found)
+    let names =
+        entries.map(|entry| Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned()));
+    names.collect()
 }
 
 /// The records of a kind whose attachments are gone, for GC.

@@ -11,17 +11,23 @@ pub struct Stale<'a> {
     network: &'a NetworkName,
     valid_keys: BTreeSet<String>,
     valid_chains: BTreeSet<String>,
+    valid: Vec<Label>,
 }
 
 impl<'a> Stale<'a> {
     /// From the request's list of valid attachments. No list means an empty one, spec §2 "GC".
     pub fn new(config: &'a Config) -> Stale<'a> {
-        let mut stale =
-            Stale { network: &config.name, valid_keys: BTreeSet::new(), valid_chains: BTreeSet::new() };
+        let mut stale = Stale {
+            network: &config.name,
+            valid_keys: BTreeSet::new(),
+            valid_chains: BTreeSet::new(),
+            valid: Vec::new(),
+        };
         for valid in config.valid_attachments.iter().flatten() {
             let label = Label::of(&config.name, &valid.container_id, &valid.ifname);
             stale.valid_keys.insert(label.key());
             stale.valid_chains.insert(label.iptables_chain());
+            stale.valid.push(label);
         }
         stale
     }
@@ -29,6 +35,11 @@ impl<'a> Stale<'a> {
     /// The network that is cleaned.
     pub fn network(&self) -> &NetworkName {
         self.network
+    }
+
+    /// The attachments that are still valid.
+    pub fn valid(&self) -> &[Label] {
+        &self.valid
     }
 
     /// Whether a comment or alias marks something of this network whose attachment is gone.

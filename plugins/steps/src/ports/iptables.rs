@@ -1,35 +1,239 @@
-//! Port mappings through iptables, in the very form of the reference plugins.
+//! Port mappings through iptables, in the very form of the reference plugins: chains that all containers share, and
+//! one chain in table nat for each container of a network, so that either can remove what the other made.
+//!
+//! Two attachments of one container to one network share the container's chain; the first DEL removes it.
 
-use super::Ports;
+mod rules;
+mod standing;
+
+use super::{Backend, Mapping, Ports, localnet, lock, taken};
+use crate::iptables::{self, TOOLS, Tool, jump_target};
 use crate::label::Label;
+use crate::masquerade::open_if_supported;
+use crate::record::{self, Found};
+use crate::release;
 use crate::stale::Stale;
-use kernel::nft::{Nft, Request};
+use kernel::lock::Lock;
+use kernel::nft::{Nft, Request, Verdict};
+use rules::{DNAT, Rules, TABLE, chain_of};
 use spec::error::{Error, Result};
+use standing::Missing;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-pub(super) fn ensure(_label: &Label, _ports: &Ports) -> Result<()> {
-    Err(Error::internal("not there yet"))
+/// What led to the chains of older reference plugins, which rewrote sources in chains of their own.
+const SNAT: &str = "CNI-HOSTPORT-SNAT";
+
+pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
+    refuse_line_breaks(ports)?;
+    let lock = lock()?;
+    let records = record::list::<Ports>()?;
+    let mut nft = open_if_supported()?;
+    refuse_taken(nft.as_mut(), label, ports, &records)?;
+    clear(label)?;
+    let sharing = sharing(label, ports, &records);
+    for tool in &TOOLS {
+        let rules = Rules::of(tool, label, &sharing);
+        if !rules.own.is_empty() {
+            write(nft.as_mut(), tool, &rules, &lock)?;
+        }
+    }
+    allow_from_loopback(ports)
 }
 
-pub(super) fn check(_label: &Label, _ports: &Ports) -> Result<()> {
-    Err(Error::internal("not there yet"))
+/// A rule is a line of the script.
+fn refuse_line_breaks(ports: &Ports) -> Result<()> {
+    let words = ports.sides.iter().flat_map(|side| &side.conditions);
+    match words.into_iter().find(|word| word.contains(char::is_control)) {
+        Some(word) => Err(Error::invalid_config(format!("condition {word:?}: has a control character"))),
+        None => Ok(()),
+    }
 }
 
-pub(super) fn deletions(_nft: &mut Nft, _label: &Label) -> Result<Vec<Request>> {
-    Ok(Vec::new())
-}
-
-pub(super) fn stale_deletions(_nft: &mut Nft, _stale: &Stale<'_>) -> Result<Vec<Request>> {
-    Ok(Vec::new())
-}
-
-pub(super) fn remove_legacy(_label: &Label) -> Result<()> {
+/// The records tell who else wants the ports, and the chains who of them has got so far.
+fn refuse_taken(
+    mut nft: Option<&mut Nft>,
+    label: &Label,
+    ports: &Ports,
+    records: &[Found<Ports>],
+) -> Result<()> {
+    for (mapping, other) in clashes(label, ports, records) {
+        if other.what.backend == Backend::Nftables || has_chain(nft.as_deref_mut(), &other.label)? {
+            return Err(taken(mapping, mapping.address, &holder(&other.label)));
+        }
+    }
     Ok(())
 }
 
-pub(super) fn remove_stale_legacy(_stale: &Stale<'_>) -> Result<()> {
+/// A port under other conditions is another one. One container may have its ports on several networks, where runtimes
+/// tell each network's plugin of all of them: the first mapping wins.
+fn clashes<'a>(
+    label: &Label,
+    ports: &'a Ports,
+    records: &'a [Found<Ports>],
+) -> impl Iterator<Item = (&'a Mapping, &'a Found<Ports>)> {
+    let container = label.names().1.to_owned();
+    let others = records.iter().filter(move |other| other.label.names().1 != container);
+    others.filter_map(|other| Some((first_clash(ports, &other.what)?, other)))
+}
+
+/// Whether the container's chain stands in one of the tables.
+fn has_chain(nft: Option<&mut Nft>, label: &Label) -> Result<bool> {
+    let chain = chain_of(label);
+    if let Some(nft) = nft {
+        for tool in &TOOLS {
+            if nft.chain(tool.chain(TABLE, &chain))?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(TOOLS.iter().any(|tool| tool.has_legacy(TABLE) && tool.legacy_rules(TABLE, &chain).is_ok()))
+}
+
+fn first_clash<'a>(ports: &'a Ports, other: &Ports) -> Option<&'a Mapping> {
+    let sides = ports.sides.iter().flat_map(|side| other.sides.iter().map(move |other| (side, other)));
+    let alike = sides.filter(|(side, other)| {
+        side.container.addr().is_ipv4() == other.container.addr().is_ipv4()
+            && side.conditions == other.conditions
+    });
+    alike.into_iter().find_map(|(side, other)| {
+        side.mappings.iter().find(|mapping| other.mappings.iter().any(|other| mapping.clashes_with(other)))
+    })
+}
+
+fn holder(label: &Label) -> String {
+    let (network, container, ifname) = label.names();
+    format!("{ifname} of container {container} on network {network}")
+}
+
+/// Nothing of a repeated ADD, or of the reference plugins' for the same container, is doubled.
+fn clear(label: &Label) -> Result<()> {
+    if let Some(mut nft) = open_if_supported()? {
+        let deletions = deletions(&mut nft, label)?;
+        if !deletions.is_empty() {
+            nft.remove(deletions)?;
+            release::without_waiting(nft);
+        }
+    }
+    remove_legacy(label)
+}
+
+/// All that is to be in the container's chain: of this attachment and, from their records, of others of the same
+/// container to the same network.
+fn sharing<'a>(label: &Label, ports: &'a Ports, records: &'a [Found<Ports>]) -> Vec<&'a Ports> {
+    let others = records.iter().filter(|other| {
+        other.label.names() != label.names()
+            && other.label.seed() == label.seed()
+            && other.what.backend == ports.backend
+    });
+    std::iter::once(ports).chain(others.map(|other| &other.what)).collect()
+}
+
+/// Once more where the reference plugins, which do not know our lock, made a shared chain since the look.
+fn write(mut nft: Option<&mut Nft>, tool: &Tool, rules: &Rules, lock: &Lock) -> Result<()> {
+    let missing = Missing::look(nft.as_deref_mut(), tool, rules)?;
+    let Err(error) = tool.restore_under(lock, &rules.script(&missing)) else { return Ok(()) };
+    let since = Missing::look(nft, tool, rules)?;
+    if since == missing {
+        return Err(error);
+    }
+    tool.restore_under(lock, &rules.script(&since))
+}
+
+fn allow_from_loopback(ports: &Ports) -> Result<()> {
+    let containers = ports.sides.iter().map(|side| side.container.addr()).filter(|_| ports.source.snat);
+    for container in containers {
+        if let IpAddr::V4(container) = container {
+            localnet::allow_from_loopback(container)?;
+        }
+    }
     Ok(())
+}
+
+/// One question for each family: iptables itself compares the rules, which it may print in other words.
+pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
+    for tool in &TOOLS {
+        let rules = Rules::of(tool, label, &[ports]);
+        if !rules.own.is_empty() {
+            tool.restore(&rules.check_script()).map_err(|error| {
+                error.context(format!(
+                    "port mappings: not all rules of {} stand in table nat; \
+                     somebody removed or changed them, or flushed the table",
+                    rules.chain
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The deletions of the container's chain and of the jumps to it, whoever made them.
+pub(super) fn deletions(nft: &mut Nft, label: &Label) -> Result<Vec<Request>> {
+    let mut deletions = Vec::new();
+    for (top, chain) in chains(label) {
+        deletions.extend(iptables::chain_deletions(nft, TABLE, &[top], &chain)?);
+    }
+    Ok(deletions)
+}
+
+/// The same for the old kernel tables.
+pub(super) fn remove_legacy(label: &Label) -> Result<()> {
+    for (top, chain) in chains(label) {
+        TOOLS.iter().try_for_each(|tool| tool.remove_legacy_chain(TABLE, &[top], &chain))?;
+    }
+    Ok(())
+}
+
+/// The container's chains, each with the shared one that leads to it.
+fn chains(label: &Label) -> [(&'static str, String); 2] {
+    [(DNAT, chain_of(label)), (SNAT, chain_of(label).replacen("-DN-", "-SN-", 1))]
+}
+
+/// The deletions of the chains, and of the jumps to them, of this network's containers that are gone.
+pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
+    let owner = format!("dnat name: \"{}\" id:", stale.network());
+    let valid = valid_chains(stale);
+    let mut gone = BTreeSet::new();
+    for tool in &TOOLS {
+        for rule in nft.rules(tool.chain(TABLE, DNAT))? {
+            let ours = rule.comment.as_deref().is_some_and(|comment| comment.starts_with(&owner));
+            let targets = rule.verdicts.iter().filter_map(Verdict::target).filter(|_| ours);
+            gone.extend(targets.filter(|chain| is_stale(&valid, chain)).map(str::to_owned));
+        }
+    }
+    let mut deletions = Vec::new();
+    for chain in gone {
+        deletions.extend(iptables::chain_deletions(nft, TABLE, &[DNAT], &chain)?);
+    }
+    Ok(deletions)
+}
+
+/// The same for the old kernel tables, where they are in use.
+pub(super) fn remove_stale_legacy(stale: &Stale<'_>) -> Result<()> {
+    let owner = format!("dnat name: \\\"{}\\\" id:", stale.network());
+    let valid = valid_chains(stale);
+    for tool in TOOLS.iter().filter(|tool| tool.has_legacy(TABLE)) {
+        // None has had a mapping there yet.
+        let Ok(rules) = tool.legacy_rules(TABLE, DNAT) else { continue };
+        let chains = rules.lines().filter(|rule| rule.contains(&owner)).filter_map(jump_target);
+        let gone: BTreeSet<&str> = chains.filter(|chain| is_stale(&valid, chain)).collect();
+        gone.iter().try_for_each(|chain| tool.remove_legacy_chain(TABLE, &[DNAT], chain))?;
+    }
+    Ok(())
+}
+
+fn valid_chains(stale: &Stale<'_>) -> BTreeSet<String> {
+    stale.valid().iter().map(chain_of).collect()
+}
+
+fn is_stale(valid: &BTreeSet<String>, chain: &str) -> bool {
+    chain.starts_with(rules::PREFIX) && !valid.contains(chain)
 }
 
 pub(super) fn available() -> Result<()> {
-    Err(Error::internal("not there yet"))
+    // IPv6 may be missing on a host that needs none.
+    TOOLS[0].rules(TABLE, "POSTROUTING").map(drop)
 }
+
+#[cfg(test)]
+mod tests;
