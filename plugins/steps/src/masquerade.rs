@@ -142,7 +142,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     for gone in record::list_stale::<Masquerade>(stale)? {
         record::remove::<Masquerade>(&gone.label)?;
     }
-    record::remove_stale_unfinished::<Masquerade>(stale)
+    record::remove_stale_unreadable::<Masquerade>(stale)
 }
 
 /// `None` where this kernel has no nf_tables: then there is nothing to remove either.

@@ -125,7 +125,18 @@ fn write(label: &Label, ports: &Ports) -> Result<()> {
         Backend::Nftables => nftables::ensure(label, ports)?,
         Backend::Iptables => iptables::ensure(label, ports)?,
     }
+    allow_from_loopback(ports)?;
     stale_flows::end_misled(ports);
+    Ok(())
+}
+
+fn allow_from_loopback(ports: &Ports) -> Result<()> {
+    let containers = ports.sides.iter().map(|side| side.container.addr()).filter(|_| ports.source.snat);
+    for container in containers {
+        if let IpAddr::V4(container) = container {
+            localnet::allow_from_loopback(container)?;
+        }
+    }
     Ok(())
 }
 
@@ -203,7 +214,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         stale_flows::end_all(&gone.what);
         record::remove::<Ports>(&gone.label)?;
     }
-    record::remove_stale_unfinished::<Ports>(stale)
+    record::remove_stale_unreadable::<Ports>(stale)
 }
 
 /// Puts back what is on record of all attachments; says of how many.

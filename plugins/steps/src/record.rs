@@ -91,15 +91,16 @@ pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
     remove_file(&name)
 }
 
-/// Removes what a process that was killed while it recorded left of attachments that are gone, for GC.
+/// Removes what is no record of attachments that are gone, for GC: what a process that was killed while it recorded
+/// left, and what cannot be read back.
 ///
 /// # Errors
 /// The directory cannot be read or written.
-pub fn remove_stale_unfinished<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+pub fn remove_stale_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
     let ending = format!(".{}", T::KIND);
     for name in names()? {
-        let key = finished(&name).and_then(|name| name.strip_suffix(&ending));
-        if key.is_some_and(|key| stale.is(key)) {
+        let key = finished(&name).unwrap_or(&name).strip_suffix(&ending);
+        if key.is_some_and(|key| stale.is(key)) && (finished(&name).is_some() || read::<T>(&name).is_none()) {
             remove_file(&name)?;
         }
     }
@@ -133,8 +134,7 @@ pub fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
     let (here, ending) = (own_namespace()?, format!(".{}", T::KIND));
     let mut found = Vec::new();
     for name in names()?.iter().filter(|name| name.ends_with(&ending)) {
-        let entry = File::open(Path::new(DIRECTORY).join(name)).ok().and_then(decode);
-        found.extend(entry.filter(|entry| entry.netns == here).map(from_entry));
+        found.extend(read(name).filter(|entry| entry.netns == here).map(from_entry));
     }
     Ok(found)
 }
@@ -164,6 +164,10 @@ pub fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
 
 fn from_entry<T>(entry: Entry<T>) -> Found<T> {
     Found { label: Label::of(&entry.network, &entry.container, &entry.ifname), what: entry.what }
+}
+
+fn read<T: Recorded>(name: &str) -> Option<Entry<T>> {
+    File::open(Path::new(DIRECTORY).join(name)).ok().and_then(decode)
 }
 
 fn decode<T: Recorded>(mut file: File) -> Option<Entry<T>> {

@@ -6,7 +6,7 @@
 mod rules;
 mod standing;
 
-use super::{Backend, Mapping, Ports, localnet, lock, taken};
+use super::{Backend, Mapping, Ports, lock, taken};
 use crate::iptables::{self, TOOLS, Tool, jump_target};
 use crate::label::Label;
 use crate::masquerade::open_if_supported;
@@ -19,7 +19,6 @@ use rules::{DNAT, Rules, TABLE, chain_of};
 use spec::error::{Error, Result};
 use standing::Missing;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 /// What led to the chains of older reference plugins, which rewrote sources in chains of their own.
 const SNAT: &str = "CNI-HOSTPORT-SNAT";
@@ -38,7 +37,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
             write(nft.as_mut(), tool, &rules, &lock)?;
         }
     }
-    allow_from_loopback(ports)
+    Ok(())
 }
 
 /// A rule is a line of the script.
@@ -138,16 +137,6 @@ fn write(mut nft: Option<&mut Nft>, tool: &Tool, rules: &Rules, lock: &Lock) -> 
         return Err(error);
     }
     tool.restore_under(lock, &rules.script(&since))
-}
-
-fn allow_from_loopback(ports: &Ports) -> Result<()> {
-    let containers = ports.sides.iter().map(|side| side.container.addr()).filter(|_| ports.source.snat);
-    for container in containers {
-        if let IpAddr::V4(container) = container {
-            localnet::allow_from_loopback(container)?;
-        }
-    }
-    Ok(())
 }
 
 /// One question for each family: iptables itself compares the rules, which it may print in other words.
