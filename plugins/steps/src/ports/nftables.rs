@@ -26,6 +26,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     let missing = layout::missing(&mut nft, ports, &groups)?;
     let entries = elements::of(ports, &groups);
     let replaced = conflict::own_or_free(&mut nft, label, ports, &groups, &entries)?;
+    conditions::check(&missing.for_nft)?;
     let comment = label.comment();
     let deletions = replaced.iter().flat_map(|(set, own)| set.delete_elements(std::slice::from_ref(own)));
     let mut transaction: Transaction = missing.requests.into_iter().chain(deletions).collect();
@@ -37,7 +38,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     if !replaced.is_empty() {
         release::without_waiting(nft);
     }
-    conditions::execute(&missing.for_nft)
+    conditions::add(&missing.for_nft)
 }
 
 pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
