@@ -78,10 +78,7 @@ impl Attached<'_> {
 
     /// ADD of portmap.
     pub fn add(&self) -> Outcome {
-        let outcome = self.call("ADD").run();
-        // route_localnet: to be taken away when portmap sets it itself.
-        self.scene.lab.host().sh("sysctl -q net.ipv4.conf.br0.route_localnet=1");
-        outcome
+        self.call("ADD").run()
     }
 
     /// DEL of portmap.
@@ -119,6 +116,17 @@ pub fn tcp(host: u16, container: u16) -> Value {
 /// One mapping of UDP.
 pub fn udp(host: u16, container: u16) -> Value {
     tcp(host, container).with("protocol", "udp")
+}
+
+/// Every kind of mapping: single, at one address, a range; both protocols. From port `first` on to `first + 149`.
+pub fn mappings(first: u16) -> Value {
+    json!([
+        tcp(first, 80),
+        udp(first, 53),
+        tcp(first + 1, 80).with("hostIP", "203.0.113.1"),
+        tcp(first + 1, 80).with("hostIP", "2001:db8:ffff::1"),
+        tcp(first + 100, first + 100).with("range", 50),
+    ])
 }
 
 /// An address with a port, as sockets are written: `[fd77::2]:80`.

@@ -59,6 +59,12 @@ impl Snapshot {
         assert!(self == after, "{what}: the state has changed:\n{}", self.difference(after));
     }
 
+    /// Fails the test with the lines that differ, whatever their order.
+    pub fn assert_same_lines(&self, after: &Snapshot, what: &str) {
+        let difference = self.difference(after);
+        assert!(difference.is_empty(), "{what}: the state has changed:\n{difference}");
+    }
+
     /// Lines that only one of both has.
     pub fn difference(&self, after: &Snapshot) -> String {
         let mut count: BTreeMap<&str, i32> = BTreeMap::new();
