@@ -28,7 +28,7 @@ tests::conformance! {
         many_at_once_for_one_address_and_all,
         an_address_whose_former_container_was_never_deleted,
         a_port_whose_former_container_was_never_deleted,
-        two_interfaces_of_one_container,
+        one_container_on_two_networks,
     ]
 }
 
@@ -257,17 +257,27 @@ fn a_port_whose_former_container_was_never_deleted(lab: &Lab) {
     loser.check().quiet();
 }
 
-fn two_interfaces_of_one_container(lab: &Lab) {
-    let scene = Scene::new(lab);
-    let holder = scene.publish("holder", &json!([tcp(8080, 80)]));
-    let mut conf = holder.conf.clone();
+/// Runtimes tell the plugins of all networks of a container of all its ports: the first one's stay.
+fn one_container_on_two_networks(lab: &Lab) {
+    let (outside, scene) = (traffic::outside(lab), Scene::v4_only(lab));
+    let both = json!([tcp(8080, 80), tcp(7000, 7000).with("range", 50)]);
+    let first = scene.publish("c1", &both);
+    let mut conf = first.conf.clone().with("name", "other");
     conf["prevResult"]["interfaces"][2]["name"] = json!("eth1");
     conf["prevResult"]["ips"] = json!([{"address": "10.78.0.2/24", "interface": 2}]);
-    let second = lab.plugin("portmap").on("ADD", &holder.container, &conf).ifname("eth1");
-    second.run().fails(999, &["8080/tcp", "if: eth0", "id: holder"]);
-    conf["runtimeConfig"] = json!({"portMappings": [tcp(8081, 80)]});
-    second.conf(&conf).run().ok();
-    holder.check().quiet();
-    lab.plugin("portmap").on("DEL", &holder.container, &conf).ifname("eth1").run().quiet();
-    holder.check().quiet();
+    let second = |verb: &str| lab.plugin("portmap").on(verb, &first.container, &conf).ifname("eth1").run();
+    let before = lab.state();
+    second("ADD").ok();
+    second("CHECK").quiet();
+    first.check().quiet();
+    traffic::tcp_translated(&outside, "203.0.113.1:8080", &first.container.netns, &first.at(80)[0]).unwrap();
+    second("DEL").quiet();
+    assert_eq!(before.difference(&lab.state()).lines().filter(|line| line.contains("id: c1")).count(), 0);
+    first.check().quiet();
+    first.del().quiet();
+    second("ADD").ok();
+    second("CHECK").quiet();
+    let listed = lab.host().sh("nft list map inet tidewater hostports-v4-all");
+    assert!(listed.contains(": 10.78.0.2 . 80"), "{listed}");
+    scene.attach("loser", &both).add().fails(999, &["net: other", "if: eth1", "id: c1"]);
 }

@@ -25,17 +25,17 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     let groups: Vec<Group> = ports.sides.iter().map(Group::of).collect();
     let missing = layout::missing(&mut nft, ports, &groups)?;
     let entries = elements::of(ports, &groups);
-    let replaced = conflict::own_or_free(&mut nft, label, ports, &groups, &entries)?;
+    let standing = conflict::own_or_free(&mut nft, label, ports, &groups, &entries)?;
     conditions::check(&missing.for_nft)?;
     let comment = label.comment();
-    let deletions = replaced.iter().flat_map(|(set, own)| set.delete_elements(std::slice::from_ref(own)));
+    let deletions = standing.own.iter().flat_map(|(set, own)| set.delete_elements(std::slice::from_ref(own)));
     let mut transaction: Transaction = missing.requests.into_iter().chain(deletions).collect();
-    for entry in &entries {
+    for entry in entries.iter().filter(|entry| !standing.has(entry)) {
         transaction.extend(entry.create(&comment));
     }
     transaction.extend(elements::some(ports, &groups));
     nft.commit(&transaction)?;
-    if !replaced.is_empty() {
+    if !standing.own.is_empty() {
         release::without_waiting(nft);
     }
     conditions::add(&missing.for_nft)
@@ -53,7 +53,12 @@ pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
     let places: Vec<_> = entries.iter().map(Entry::place).collect();
     for (entry, found) in entries.iter().zip(nft.look_up(&places)?) {
         let set = &entry.set;
-        if !found.is_some_and(|found| entry.is(&found) && is_marked(found.comment.as_deref(), label)) {
+        let stands = match &found {
+            Some(found) if is_marked(found.comment.as_deref(), label) => entry.is(found),
+            Some(found) => entry.is_port() && conflict::is_of_container(found, label)?,
+            None => false,
+        };
+        if !stands {
             return Err(Error::internal(format!(
                 "{}: set {set} has no such element of this attachment; somebody removed it, or flushed the ruleset",
                 entry.what

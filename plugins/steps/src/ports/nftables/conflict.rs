@@ -1,13 +1,16 @@
 //! Whether the ports are free, asked under the lock of [`crate::ports`].
 //!
 //! A port of one address is taken when that address has it or all have it; a port of all addresses is taken when
-//! any has it. Elements of the attachment itself are no conflict: they are replaced.
+//! any has it. Elements of the attachment itself are no conflict: they are replaced. Neither is the same mapping of
+//! the same container on another network, because runtimes tell the plugins of all its networks of all its ports:
+//! the first stays.
 
 use super::elements;
 use super::is_marked;
 use super::layout::{Group, TABLE};
 use crate::label::Label;
 use crate::ports::{HostPorts, Mapping, Ports, taken};
+use crate::record;
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
 use spec::error::Result;
 
@@ -27,15 +30,34 @@ struct Claim<'a> {
     group: &'a Group,
 }
 
-/// What the attachment itself has under the keys that it wants, for deletion.
+/// What stands under the keys that an attachment wants.
+#[derive(Default)]
+pub(super) struct Standing<'a> {
+    /// Its own from before, for deletion.
+    pub(super) own: Vec<(Set<'a>, Element<'static>)>,
+    /// What the same container has by another attachment.
+    shared: Vec<(Set<'a>, Key)>,
+}
+
+impl Standing<'_> {
+    /// Whether the container has it by another attachment.
+    pub(super) fn has(&self, entry: &elements::Entry) -> bool {
+        self.shared.iter().any(|(set, key)| set.name == entry.set && *key == entry.key)
+    }
+}
+
+/// What stands under the keys that the attachment wants.
+///
+/// # Errors
+/// Another container has a port: its attachment is named.
 pub(super) fn own_or_free<'a>(
     nft: &mut Nft,
     label: &Label,
     ports: &'a Ports,
     groups: &'a [Group],
-    replaced: &'a [elements::Entry],
-) -> Result<Vec<(Set<'a>, Element<'static>)>> {
-    let members = replaced.iter().filter(|entry| !entry.is_port());
+    wanted: &'a [elements::Entry],
+) -> Result<Standing<'a>> {
+    let members = wanted.iter().filter(|entry| !entry.is_port());
     let mut probes: Vec<Probe<'a>> = members
         .map(|entry| Probe { set: TABLE.set(&entry.set), key: entry.key.clone(), claim: None })
         .collect();
@@ -43,7 +65,7 @@ pub(super) fn own_or_free<'a>(
         probes.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, group)));
     }
     let questions: Vec<_> = probes.iter().map(|probe| (probe.set, probe.key.clone())).collect();
-    let mut own: Vec<(Set<'a>, Element<'static>)> = Vec::new();
+    let mut standing = Standing::default();
     for (probe, found) in probes.iter().zip(nft.look_up(&questions)?) {
         let Some(found) = found else { continue };
         if let Some(claim) = probe.claim {
@@ -51,14 +73,30 @@ pub(super) fn own_or_free<'a>(
                 refuse_taken_at_some(nft, label, claim, &probe.key)?;
                 continue;
             }
+            let is_wanted = |entry: &elements::Entry| entry.set == probe.set.name && entry.key == found.key;
+            if wanted.iter().any(is_wanted) && is_of_container(&found, label)? {
+                standing.shared.push((probe.set, found.key));
+                continue;
+            }
             refuse_taken(label, claim, &found)?;
         }
         let element = elements::as_deleted(found);
-        if !own.iter().any(|(set, before)| *set == probe.set && *before == element) {
-            own.push((probe.set, element));
+        if !standing.own.iter().any(|(set, before)| *set == probe.set && *before == element) {
+            standing.own.push((probe.set, element));
         }
     }
-    Ok(own)
+    Ok(standing)
+}
+
+/// Whether another attachment of the container has it. Their records tell: a mark names its container only by a hash.
+pub(super) fn is_of_container(found: &ElementFound, label: &Label) -> Result<bool> {
+    let comment = found.comment.as_deref();
+    if comment.is_none() || is_marked(comment, label) {
+        return Ok(false);
+    }
+    let container = |label: &Label| label.names().1.to_owned();
+    let mut records = record::list::<Ports>()?.into_iter();
+    Ok(records.any(|other| container(&other.label) == container(label) && is_marked(comment, &other.label)))
 }
 
 /// A port of one address is looked up there and among those of all addresses; a port of all addresses among those,
