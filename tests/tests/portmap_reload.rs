@@ -48,10 +48,9 @@ fn works(outside: &Netns, attached: &Attached<'_>, port: u16) {
 fn the_next_container_works_after_a_flush(lab: &Lab) {
     let (outside, scene) = (traffic::outside(lab), Scene::new(lab));
     let first = scene.publish("c", &mappings(8000));
-    for (number, loss) in LOSSES.iter().enumerate() {
+    for (port, loss) in [9001, 9002, 9003].into_iter().zip(LOSSES) {
         nft(lab, loss);
-        let port = 9001 + 1000 * number as u16;
-        let next = scene.publish(&format!("c{number}"), &json!([tcp(port, 80)]));
+        let next = scene.publish(&format!("c{port}"), &json!([tcp(port, 80)]));
         next.check().quiet();
         works(&outside, &next, port);
         assert!(!first.check().succeeded(), "after {loss} the first has lost its ports");

@@ -13,6 +13,7 @@ use super::{Ports, lock};
 use crate::label::Label;
 use crate::release;
 use crate::stale::Stale;
+use conflict::Siblings;
 use elements::Entry;
 use kernel::nft::{Nft, Request, Transaction};
 use layout::{Group, TABLE};
@@ -51,11 +52,12 @@ pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
     }
     let entries = elements::of(ports, &groups);
     let places: Vec<_> = entries.iter().map(Entry::place).collect();
+    let mut siblings = Siblings::new(label);
     for (entry, found) in entries.iter().zip(nft.look_up(&places)?) {
         let set = &entry.set;
         let stands = match &found {
             Some(found) if is_marked(found.comment.as_deref(), label) => entry.is(found),
-            Some(found) => entry.is_port() && conflict::is_of_container(found, label)?,
+            Some(found) => entry.is_port() && siblings.have(found)?,
             None => false,
         };
         if !stands {

@@ -44,7 +44,7 @@ impl Rule {
 /// # Errors
 /// `nft` is missing, or does not understand the conditions: its own words.
 pub(super) fn check(rules: &[Rule]) -> Result<()> {
-    execute(&["-c", "-f", "-"], rules.iter().map(Rule::trial).collect())
+    execute(&["-c", "-f", "-"], &rules.iter().map(Rule::trial).collect::<String>())
 }
 
 /// Adds these rules, all or none.
@@ -52,10 +52,10 @@ pub(super) fn check(rules: &[Rule]) -> Result<()> {
 /// # Errors
 /// The same.
 pub(super) fn add(rules: &[Rule]) -> Result<()> {
-    execute(&["-f", "-"], rules.iter().map(Rule::command).collect())
+    execute(&["-f", "-"], &rules.iter().map(Rule::command).collect::<String>())
 }
 
-fn execute(args: &[&str], commands: String) -> Result<()> {
+fn execute(args: &[&str], commands: &str) -> Result<()> {
     if commands.is_empty() {
         return Ok(());
     }

@@ -57,15 +57,9 @@ pub(super) fn own_or_free<'a>(
     groups: &'a [Group],
     wanted: &'a [elements::Entry],
 ) -> Result<Standing<'a>> {
-    let members = wanted.iter().filter(|entry| !entry.is_port());
-    let mut probes: Vec<Probe<'a>> = members
-        .map(|entry| Probe { set: TABLE.set(&entry.set), key: entry.key.clone(), claim: None })
-        .collect();
-    for (side, group) in ports.sides.iter().zip(groups) {
-        probes.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, group)));
-    }
+    let probes = probes(ports, groups, wanted);
     let questions: Vec<_> = probes.iter().map(|probe| (probe.set, probe.key.clone())).collect();
-    let mut standing = Standing::default();
+    let (mut standing, mut siblings) = (Standing::default(), Siblings::new(label));
     for (probe, found) in probes.iter().zip(nft.look_up(&questions)?) {
         let Some(found) = found else { continue };
         if let Some(claim) = probe.claim {
@@ -74,7 +68,7 @@ pub(super) fn own_or_free<'a>(
                 continue;
             }
             let is_wanted = |entry: &elements::Entry| entry.set == probe.set.name && entry.key == found.key;
-            if wanted.iter().any(is_wanted) && is_of_container(&found, label)? {
+            if wanted.iter().any(is_wanted) && siblings.have(&found)? {
                 standing.shared.push((probe.set, found.key));
                 continue;
             }
@@ -88,15 +82,53 @@ pub(super) fn own_or_free<'a>(
     Ok(standing)
 }
 
-/// Whether another attachment of the container has it. Their records tell: a mark names its container only by a hash.
-pub(super) fn is_of_container(found: &ElementFound, label: &Label) -> Result<bool> {
-    let comment = found.comment.as_deref();
-    if comment.is_none() || is_marked(comment, label) {
-        return Ok(false);
+fn probes<'a>(ports: &'a Ports, groups: &'a [Group], wanted: &'a [elements::Entry]) -> Vec<Probe<'a>> {
+    let member = |entry: &'a elements::Entry| Probe {
+        set: TABLE.set(&entry.set),
+        key: entry.key.clone(),
+        claim: None,
+    };
+    let mut probes: Vec<_> = wanted.iter().filter(|entry| !entry.is_port()).map(member).collect();
+    for (side, group) in ports.sides.iter().zip(groups) {
+        probes.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, group)));
     }
-    let container = |label: &Label| label.names().1.to_owned();
-    let mut records = record::list::<Ports>()?.into_iter();
-    Ok(records.any(|other| container(&other.label) == container(label) && is_marked(comment, &other.label)))
+    probes
+}
+
+/// The container's other attachments, read from the records when they are needed: a mark names its container only by
+/// a hash.
+pub(super) struct Siblings<'a> {
+    label: &'a Label,
+    others: Option<Vec<Label>>,
+}
+
+impl<'a> Siblings<'a> {
+    pub(super) fn new(label: &'a Label) -> Siblings<'a> {
+        Siblings { label, others: None }
+    }
+
+    /// Whether one of them has the element.
+    ///
+    /// # Errors
+    /// The records cannot be read.
+    pub(super) fn have(&mut self, found: &ElementFound) -> Result<bool> {
+        let comment = found.comment.as_deref();
+        if is_marked(comment, self.label) {
+            return Ok(false);
+        }
+        let others = match self.others.take() {
+            Some(others) => others,
+            None => self.read()?,
+        };
+        let have = others.iter().any(|other| is_marked(comment, other));
+        self.others = Some(others);
+        Ok(have)
+    }
+
+    fn read(&self) -> Result<Vec<Label>> {
+        let all = record::list::<Ports>()?.into_iter().map(|record| record.label);
+        Ok(all.filter(|other| other.names().1 == self.label.names().1).collect())
+    }
 }
 
 /// A port of one address is looked up there and among those of all addresses; a port of all addresses among those,
