@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::kill::{self, Point};
-use tests::lab::{Container, Lab, Plugin, Snapshot};
+use tests::lab::{Container, Lab, Plugin, Snapshot, portmap};
 
 tests::conformance! {
     both: []
@@ -17,6 +17,11 @@ tests::conformance! {
         bridge_del_then_del,
         bridge_del_then_gc,
         bridge_add_on_a_bare_host,
+        portmap_add_then_del,
+        portmap_add_then_gc,
+        portmap_del_then_del,
+        portmap_del_then_gc,
+        portmap_add_after_a_flush,
         host_local_add_then_del,
         host_local_add_then_gc,
         host_local_del_then_del,
@@ -86,6 +91,22 @@ fn ports_of_iptables() -> Value {
     })
 }
 
+fn portmap_add_then_del(lab: &Lab) {
+    Scene::of_ports(lab).kill("ADD", Scene::del);
+}
+
+fn portmap_add_then_gc(lab: &Lab) {
+    Scene::of_ports(lab).kill("ADD", Scene::gc);
+}
+
+fn portmap_del_then_del(lab: &Lab) {
+    Scene::of_ports(lab).kill("DEL", Scene::del);
+}
+
+fn portmap_del_then_gc(lab: &Lab) {
+    Scene::of_ports(lab).kill("DEL", Scene::gc);
+}
+
 fn network() -> Value {
     conf::dual_stack("net").with("cniVersion", "1.1.0").with("ipMasq", true).with("macspoofchk", true)
 }
@@ -110,6 +131,16 @@ impl<'a> Scene<'a> {
         plugin.add(&victim, &conf).ok();
         plugin.del(&victim, &conf).quiet();
         Scene { lab, plugin, conf, before: lab.state(), victim, complaints: vec![] }
+    }
+
+    /// portmap for a container on a bridge, beside another one with ports.
+    fn of_ports(lab: &'a Lab) -> Scene<'a> {
+        let network = portmap::Scene::new(lab);
+        network.publish("stays", &portmap::mappings(8000)).check().quiet();
+        let victim = network.publish("victim", &portmap::mappings(9000));
+        victim.del().quiet();
+        let (plugin, conf) = (lab.plugin("portmap"), victim.conf.clone());
+        Scene { lab, plugin, conf, before: lab.state(), victim: victim.container.clone(), complaints: vec![] }
     }
 
     fn kill(mut self, verb: &str, recover: fn(&Scene<'a>)) {
@@ -146,7 +177,7 @@ impl<'a> Scene<'a> {
     }
 
     fn gc(&self) {
-        self.plugin.gc(&self.conf, &[]).quiet();
+        self.plugin.gc(&self.conf, &["stays"]).quiet();
     }
 
     fn once_around(&self) {
@@ -192,6 +223,28 @@ fn bridge_add_on_a_bare_host(lab: &Lab) {
         }
         scene.once_around();
         let difference = wanted.difference(&lab.picture());
+        if !difference.is_empty() {
+            scene.complaints.push(format!("{point}: after the next ADD and DEL:\n{difference}"));
+        }
+    }
+    assert!(scene.complaints.is_empty(), "{}", scene.complaints.join("\n"));
+}
+
+/// The ADD that builds maps and rules anew is killed; the next ADD and DEL end as on any host.
+fn portmap_add_after_a_flush(lab: &Lab) {
+    let mut scene = Scene::of_ports(lab);
+    let bare = |lab: &Lab| lab.host().sh("nft flush ruleset");
+    scene.once_around();
+    bare(lab);
+    let count = kill::count(&scene.plugin.on("ADD", &scene.victim, &scene.conf));
+    scene.del();
+    let wanted = lab.state();
+    for point in kill::points(&count, 2) {
+        bare(lab);
+        kill::at(&scene.plugin.on("ADD", &scene.victim, &scene.conf), &point);
+        scene.del();
+        scene.once_around();
+        let difference = wanted.difference(&settled(lab, &wanted));
         if !difference.is_empty() {
             scene.complaints.push(format!("{point}: after the next ADD and DEL:\n{difference}"));
         }

@@ -57,7 +57,7 @@ struct RuntimeConfig {
 pub(crate) struct Plan<'a> {
     /// What is passed on.
     pub(crate) result: &'a Success,
-    /// The mappings; `None` where the runtime asks for none.
+    /// The mappings; `None` where the runtime asks for none that can lead to the container.
     pub(crate) ports: Option<Ports>,
 }
 
@@ -74,12 +74,17 @@ impl Plan<'_> {
         if mappings.is_empty() {
             return Ok(Plan { result, ports: None });
         }
-        let sides = sides(&keys, &mappings, &chained::addresses(attachment, result));
-        if sides.is_empty() {
+        let addresses = chained::addresses(attachment, result);
+        if addresses.is_empty() {
             return Err(Error::invalid_config(format!(
                 "map ports to container {}: prevResult has no address of interface {} that they could lead to",
                 attachment.container, attachment.ifname
             )));
+        }
+        let sides = sides(&keys, &mappings, &addresses);
+        if sides.is_empty() {
+            // All are at addresses of the family that the container does not have.
+            return Ok(Plan { result, ports: None });
         }
         let source = Source { snat: keys.snat, masquerade_all: keys.masq_all, mark };
         Ok(Plan { result, ports: Some(Ports { backend, source, sides }) })
@@ -99,6 +104,11 @@ impl Keys {
     pub(crate) fn backend(&self) -> Result<Backend> {
         let iptables_conditions = self.conditions().any(is_iptables_syntax);
         let nft_conditions = self.conditions().any(|words| !words.is_empty() && !is_iptables_syntax(words));
+        if let Some(word) = self.conditions().flatten().find(|word| word.contains(char::is_control)) {
+            return Err(Error::invalid_config(format!(
+                "conditionsV4/conditionsV6: {word:?} has a control character"
+            )));
+        }
         let wanted = match self.backend.as_str() {
             "nftables" => Backend::Nftables,
             "iptables" => Backend::Iptables,

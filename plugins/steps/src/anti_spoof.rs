@@ -266,7 +266,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         nft.remove(deletions)?;
     }
     record::list_stale::<Guard>(stale)?.iter().try_for_each(|gone| forget(&gone.label))?;
-    record::remove_stale_unfinished::<Guard>(stale)
+    record::remove_stale_unreadable::<Guard>(stale)
 }
 
 /// Whether the kernel can do it, for STATUS.

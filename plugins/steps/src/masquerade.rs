@@ -153,7 +153,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     for gone in records {
         record::remove::<Masquerade>(&gone.label)?;
     }
-    record::remove_stale_unfinished::<Masquerade>(stale)
+    record::remove_stale_unreadable::<Masquerade>(stale)
 }
 
 /// `None` where this kernel has no nf_tables: then there is nothing to remove either.

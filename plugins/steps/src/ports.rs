@@ -134,6 +134,7 @@ fn write(label: &Label, ports: &Ports) -> Result<()> {
         Backend::Nftables => nftables::ensure(label, ports)?,
         Backend::Iptables => iptables::ensure(label, ports)?,
     }
+    localnet::allow_to(ports)?;
     stale_flows::end_misled(ports);
     Ok(())
 }
@@ -217,7 +218,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     }
     drop(lock);
     handed.iter().try_for_each(siblings::hand_over)?;
-    record::remove_stale_unfinished::<Ports>(stale)
+    record::remove_stale_unreadable::<Ports>(stale)
 }
 
 /// Puts back what is on record of all attachments; says of how many.

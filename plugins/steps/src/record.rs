@@ -106,15 +106,17 @@ pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
     remove_file(&name)
 }
 
-/// Removes what a process that was killed while it recorded left of attachments that are gone, for GC.
+/// Removes what is no record of attachments that are gone, for GC: what a process that was killed while it recorded
+/// left, and what cannot be read back.
 ///
 /// # Errors
 /// The directory cannot be read or written.
-pub fn remove_stale_unfinished<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+pub fn remove_stale_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
     let ending = format!(".{}", T::KIND);
     for name in names()? {
-        let key = finished(&name).and_then(|name| name.strip_suffix(&ending));
-        if key.is_some_and(|key| stale.is(key)) {
+        let key = finished(&name).unwrap_or(&name).strip_suffix(&ending);
+        if key.is_some_and(|key| stale.is(key)) && (finished(&name).is_some() || read::<T>(&name)?.is_none())
+        {
             remove_file(&name)?;
         }
     }

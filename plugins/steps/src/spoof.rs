@@ -132,7 +132,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     for gone in record::list_stale::<Bound>(stale)? {
         record::remove::<Bound>(&gone.label)?;
     }
-    record::remove_stale_unfinished::<Bound>(stale)
+    record::remove_stale_unreadable::<Bound>(stale)
 }
 
 /// The deletions of the elements of both sets that `chosen` picks by comment and port.

@@ -9,6 +9,7 @@ pub mod kill;
 pub mod netns;
 pub mod nightly;
 pub mod plugin;
+pub mod portmap;
 pub mod processes;
 pub mod runtimes;
 pub mod skip;

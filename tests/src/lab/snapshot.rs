@@ -45,9 +45,24 @@ impl Snapshot {
         &self.text
     }
 
+    /// Only the host's packet filter, and what is on record of it.
+    pub fn of_filter(&self) -> Snapshot {
+        let host = self.text.split("\n== ").next().unwrap_or_default();
+        let rules = host.find("\ntable ").map_or("", |place| &host[place + 1..]);
+        let records = self.lines().filter(|line| line.starts_with("/run/tidewater/rules/"));
+        let text = format!("{rules}\n{}\n", records.collect::<Vec<_>>().join("\n"));
+        Snapshot { text, mounts: String::new() }
+    }
+
     /// Fails the test with the lines that differ.
     pub fn assert_same(&self, after: &Snapshot, what: &str) {
         assert!(self == after, "{what}: the state has changed:\n{}", self.difference(after));
+    }
+
+    /// Fails the test with the lines that differ, whatever their order.
+    pub fn assert_same_lines(&self, after: &Snapshot, what: &str) {
+        let difference = self.difference(after);
+        assert!(difference.is_empty(), "{what}: the state has changed:\n{difference}");
     }
 
     /// Lines that only one of both has.

@@ -1,9 +1,12 @@
 //! Traffic between namespaces: ping, TCP, UDP, and a neighbour that plays the outside world.
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
 
 use super::{Lab, Netns, PINS, command};
 
@@ -41,7 +44,68 @@ pub fn tcp_translated(client: &Netns, to: &str, server: &Netns, listen: &str) ->
 /// The same with one UDP datagram each way.
 pub fn udp(client: &Netns, server: &Netns, to: &str) -> std::io::Result<IpAddr> {
     let to: IpAddr = to.parse().expect("an address");
-    exchange(client, server, move |ready| serve_udp(to, &ready), ask_udp)
+    exchange(client, server, move |ready| serve_udp((to, 0).into(), &ready), ask_udp)
+}
+
+/// One UDP datagram each way through a translation, as [`tcp_translated`].
+pub fn udp_translated(client: &Netns, to: &str, server: &Netns, listen: &str) -> std::io::Result<IpAddr> {
+    let listen: SocketAddr = listen.parse().expect("an address with a port");
+    let to: SocketAddr = to.parse().expect("an address with a port");
+    exchange(client, server, move |ready| serve_udp(listen, &ready), move |_| ask_udp(to))
+}
+
+/// The same as [`tcp_translated`] with SCTP; `Ok(None)` where the kernel has no such sockets.
+pub fn sctp_translated(
+    client: &Netns,
+    to: &str,
+    server: &Netns,
+    listen: &str,
+) -> std::io::Result<Option<IpAddr>> {
+    if client.run(|| sctp_socket(to)).is_err() {
+        return Ok(None);
+    }
+    let listener = server.run(|| -> std::io::Result<TcpListener> {
+        let socket = sctp_socket(listen)?;
+        rustix::net::bind(&socket, &listen.parse::<SocketAddr>().expect("an address with a port"))?;
+        rustix::net::listen(&socket, 1)?;
+        Ok(socket.into())
+    })?;
+    let ask = |_| {
+        let socket = sctp_socket(to)?;
+        rustix::net::connect(&socket, &to.parse::<SocketAddr>().expect("an address with a port"))?;
+        echo(socket.into())
+    };
+    exchange(client, server, move |ready| accept(&listener, &ready), ask).map(Some)
+}
+
+/// A socket that behaves as one of TCP does.
+fn sctp_socket(address: &str) -> std::io::Result<OwnedFd> {
+    let v6 = address.starts_with('[');
+    let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
+    Ok(rustix::net::socket(family, SocketType::STREAM, Some(rustix::net::ipproto::SCTP))?)
+}
+
+/// What becomes of a connection, after one repeated attempt where nobody answers the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is open.
+    Opened,
+    /// Somebody refused it at once.
+    Refused,
+    /// Nobody answered.
+    Silence,
+}
+
+/// Opens a TCP connection to `to` while `server` accepts connections at `listen`: whether it is led there.
+pub fn knock(client: &Netns, to: &str, server: &Netns, listen: &str) -> Answer {
+    let to: SocketAddr = to.parse().expect("an address with a port");
+    let _open = server.run(|| TcpListener::bind(listen)).expect("listen");
+    match client.run(|| TcpStream::connect_timeout(&to, Duration::from_millis(2500))) {
+        Ok(_) => Answer::Opened,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
+        Err(error) if error.kind() == ErrorKind::TimedOut => Answer::Silence,
+        Err(error) => panic!("connect to {to}: {error}"),
+    }
 }
 
 fn exchange(
@@ -63,13 +127,17 @@ fn exchange(
 }
 
 fn serve_tcp(to: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
-    let listener = TcpListener::bind(to)?;
+    accept(&TcpListener::bind(to)?, ready)
+}
+
+/// One conversation of a server.
+fn accept(listener: &TcpListener, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
     listener.set_nonblocking(true)?;
     ready.send(listener.local_addr()?).ok();
     let end = Instant::now() + PATIENCE;
     let (mut stream, peer) = loop {
         match listener.accept() {
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < end => {
+            Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(2));
             }
             other => break other?,
@@ -84,7 +152,11 @@ fn serve_tcp(to: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Resul
 }
 
 fn ask_tcp(address: SocketAddr) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    echo(TcpStream::connect_timeout(&address, PATIENCE)?)
+}
+
+/// One conversation of a client.
+fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"echo")?;
     let mut word = [0; 4];
@@ -93,8 +165,8 @@ fn ask_tcp(address: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
-fn serve_udp(to: IpAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
-    let socket = UdpSocket::bind((to, 0))?;
+fn serve_udp(to: SocketAddr, ready: &mpsc::Sender<SocketAddr>) -> std::io::Result<IpAddr> {
+    let socket = UdpSocket::bind(to)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     ready.send(socket.local_addr()?).ok();
     let mut word = [0; 4];

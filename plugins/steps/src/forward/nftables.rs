@@ -52,6 +52,9 @@ const ACCEPT6: Set<'static> = INET.set("accept-v6");
 const PORTS: Chain<'static> = BRIDGE.chain("forward");
 const ISOLATED: Set<'static> = BRIDGE.set("isolated");
 
+/// What makes the rules of a chain.
+type Rules = fn() -> Vec<Rule<'static>>;
+
 /// How many rules [`isolation_rules`] and [`forward_rules`] are.
 const ISOLATION_RULES: usize = 3;
 const FORWARD_RULES: usize = 8;
@@ -246,7 +249,7 @@ fn missing(nft: &mut Nft) -> kernel::error::Result<Transaction> {
         transaction.extend(forward_rules().iter().map(Rule::add));
         return Ok(transaction);
     }
-    let chains: [(_, _, fn() -> Vec<Rule<'static>>); 2] =
+    let chains: [(_, _, Rules); 2] =
         [(ISOLATION, ISOLATION_RULES, isolation_rules), (FORWARD, FORWARD_RULES, forward_rules)];
     for (chain, count, rules) in chains {
         if nft.count_rules(chain)? < count {

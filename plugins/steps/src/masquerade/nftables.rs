@@ -124,31 +124,37 @@ pub(super) fn available() -> Result<()> {
 /// once, however many ADDs build at the same time.
 fn missing(nft: &mut Nft, address: IpNet) -> kernel::error::Result<Transaction> {
     let mut transaction: Transaction = [TABLE.add()].into_iter().collect();
+    let rules = nft.rules(POSTROUTING)?;
     if nft.chain(POSTROUTING)?.is_none() {
-        transaction.extend(base_chain());
+        transaction.push(base_chain());
+        transaction.extend(spared());
+    } else if rules.is_empty() {
+        transaction.extend(spared());
     }
     let name = set_name(address);
     let (kind, rule) = subnet(address, &name);
     if !nft.has_set(TABLE.set(&name))? {
         transaction.extend([TABLE.set(&name).create(&SetSpec::set(&[kind])), rule]);
-    } else if !nft.rules(POSTROUTING)?.iter().any(|rule| rule.sets.contains(&name)) {
+    } else if !rules.iter().any(|rule| rule.sets.contains(&name)) {
         transaction.push(rule);
     }
     Ok(transaction)
 }
 
-/// The base chain; what goes to many at once never leaves with another address.
-fn base_chain() -> [Request; 3] {
-    let base = Base {
+fn base_chain() -> Request {
+    POSTROUTING.create_base(&Base {
         kind: ChainKind::Nat,
         hook: Hook::Postrouting,
         priority: priority::SRCNAT,
         policy: Policy::Accept,
-    };
+    })
+}
+
+/// The first rules of the base chain: what goes to many at once never leaves with another address.
+fn spared() -> [Request; 2] {
     let multicast4 = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4));
     let multicast6 = IpNet::V6(ipnet::Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8));
     [
-        POSTROUTING.create_base(&base),
         POSTROUTING.rule().within(Selector::IpDaddr, multicast4).verdict(Verdict::Return).add(),
         POSTROUTING.rule().within(Selector::Ip6Daddr, multicast6).verdict(Verdict::Return).add(),
     ]

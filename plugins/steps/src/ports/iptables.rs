@@ -6,7 +6,7 @@
 mod rules;
 mod standing;
 
-use super::{Backend, Mapping, Ports, localnet, lock, taken};
+use super::{Backend, Mapping, Ports, lock, taken};
 use crate::iptables::{self, TOOLS, Tool, jump_target};
 use crate::label::Label;
 use crate::masquerade::open_if_supported;
@@ -37,7 +37,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
             write(nft.as_mut(), tool, &rules, &lock)?;
         }
     }
-    localnet::allow_to(ports)
+    Ok(())
 }
 
 /// A rule is a line of the script.

@@ -108,10 +108,13 @@ impl Mapping {
             && ends(self.container) == u32::from(next.container)
     }
 
-    /// Whether both want a port of the host's: at one address, or at all and one.
+    /// Whether both want a port of the host's: at one address, or at all (of a family: `0.0.0.0`, `::`) and one.
     pub fn clashes_with(&self, other: &Mapping) -> bool {
         let at_one_place = match (self.address, other.address) {
-            (Some(one), Some(two)) => one == two,
+            (Some(one), Some(two)) => {
+                let all = one.is_unspecified() || two.is_unspecified();
+                one == two || all && one.is_ipv4() == two.is_ipv4()
+            }
             _ => true,
         };
         self.protocol == other.protocol && at_one_place && self.host.meets(other.host)

@@ -9,7 +9,7 @@ mod conflict;
 mod elements;
 mod layout;
 
-use super::{Ports, localnet, lock, siblings};
+use super::{Ports, lock, siblings};
 use crate::label::Label;
 use crate::release;
 use crate::stale::Stale;
@@ -28,6 +28,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     for holder in &claim.holders {
         siblings::inherit(label, holder)?;
     }
+    conditions::check(&missing.for_nft)?;
     let ports = &ports.without(&claim.held);
     let comment = label.comment();
     let deletions = claim.own.iter().flat_map(|(set, own)| set.delete_elements(std::slice::from_ref(own)));
@@ -40,8 +41,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     if !claim.own.is_empty() {
         release::without_waiting(nft);
     }
-    conditions::execute(&missing.for_nft)?;
-    localnet::allow_to(ports)
+    conditions::add(&missing.for_nft)
 }
 
 pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {

@@ -1,15 +1,26 @@
 //! Random names made readable: `veth1a2b3c4d` becomes `veth#1`, a MAC address `mac#1`, in order of appearance.
 
 /// Files that hold the boot's id, inode numbers and times: only their names stay.
-const OF_THIS_MACHINE: [&str; 2] = ["/var/lib/cni/networks/.tidewater/", "/run/tidewater/rules/"];
+const OF_THIS_MACHINE: &str = "/var/lib/cni/networks/.tidewater/";
 
-/// Without the contents of files that are different on every machine.
+/// What records of the packet filter say of this machine: the namespace's inode number, a MAC address in bytes.
+const OF_RECORDS: [(&str, &str); 2] = [(r#"\"netns\":"#, ","), (r#"\"mac\":["#, "]")];
+
+/// Without what is different on every machine in the contents of files.
 pub(super) fn without_machine(text: &str) -> String {
-    let shorter = |line: &str| match OF_THIS_MACHINE.iter().any(|path| line.starts_with(path)) {
+    let shorter = |line: &str| match line.starts_with(OF_THIS_MACHINE) {
         true => line.split(' ').next().unwrap_or_default().to_owned() + "\n",
-        false => format!("{line}\n"),
+        false => format!("{}\n", without_values(line)),
     };
     text.lines().map(shorter).collect()
+}
+
+fn without_values(line: &str) -> String {
+    OF_RECORDS.iter().fold(line.to_owned(), |line, (begin, end)| {
+        let parts = line.split_once(begin);
+        let parts = parts.and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+        parts.map_or(line.clone(), |(before, after)| format!("{before}{begin}#{end}{after}"))
+    })
 }
 
 /// Numbers all veth names and MAC addresses in the text.
@@ -63,7 +74,7 @@ fn is_hex(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::numbered;
+    use super::{numbered, without_machine};
 
     #[test]
     fn each_random_name_keeps_its_number() {
@@ -75,5 +86,12 @@ mod tests {
     fn other_words_stay() {
         let text = "vethernet 00:00:00:00:00:00 fd00:1:2:3:4:5:6:7 veth0a1b2c3d4 10.1.0.2";
         assert_eq!(numbered(text), text);
+    }
+
+    #[test]
+    fn a_record_does_not_tell_of_the_machine() {
+        let record = r#"k.macspoofchk {\"netns\":4026532948,\"port\":\"v\",\"mac\":[2,0,1]}"#;
+        let shown = r##"k.macspoofchk {\"netns\":#,\"port\":\"v\",\"mac\":[#]}"##;
+        assert_eq!(without_machine(record), format!("{shown}\n"));
     }
 }

@@ -6,28 +6,64 @@ use spec::error::{Error, Result};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// The command that adds the rule from a base chain to a group's chain.
-pub(super) fn rule(from: Chain<'_>, conditions: &[String], to: &str, comment: &str) -> String {
-    let words = conditions.join(" ");
-    format!(
-        "add rule {} {} {words} fib daddr type local jump {to} comment \"{comment}\"\n",
-        from.table, from.name
-    )
+/// The rule from a base chain to a group's chain.
+#[derive(Debug)]
+pub(super) struct Rule {
+    from: Chain<'static>,
+    words: String,
+    to: String,
+    comment: String,
 }
 
-/// Executes these commands, all or none.
+impl Rule {
+    pub(super) fn new(from: Chain<'static>, conditions: &[String], to: &str, comment: String) -> Rule {
+        Rule { from, words: conditions.join(" "), to: to.to_owned(), comment }
+    }
+
+    /// The command that adds it.
+    fn command(&self) -> String {
+        let Rule { from, words, to, comment } = self;
+        let (table, chain) = (from.table, from.name);
+        format!("add rule {table} {chain} {words} fib daddr type local jump {to} comment \"{comment}\"\n")
+    }
+
+    /// The commands that would add the like of it to a chain at the same hook in a table of its own.
+    fn trial(&self) -> String {
+        let Rule { from, words, .. } = self;
+        let (table, hook) = (format!("{}-trial", from.table), from.name);
+        format!(
+            "add table {table}\n\
+             add chain {table} {hook} {{ type nat hook {hook} priority -100; }}\n\
+             add rule {table} {hook} {words} fib daddr type local accept\n"
+        )
+    }
+}
+
+/// Whether `nft` and the kernel would take these rules; nothing is changed.
 ///
 /// # Errors
 /// `nft` is missing, or does not understand the conditions: its own words.
-pub(super) fn execute(commands: &[String]) -> Result<()> {
+pub(super) fn check(rules: &[Rule]) -> Result<()> {
+    execute(&["-c", "-f", "-"], &rules.iter().map(Rule::trial).collect::<String>())
+}
+
+/// Adds these rules, all or none.
+///
+/// # Errors
+/// The same.
+pub(super) fn add(rules: &[Rule]) -> Result<()> {
+    execute(&["-f", "-"], &rules.iter().map(Rule::command).collect::<String>())
+}
+
+fn execute(args: &[&str], commands: &str) -> Result<()> {
     if commands.is_empty() {
         return Ok(());
     }
     let mut nft = Command::new("nft");
-    nft.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    nft.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let output = nft.spawn().and_then(|mut child| {
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(commands.concat().as_bytes())?;
+            stdin.write_all(commands.as_bytes())?;
         }
         child.wait_with_output()
     });

@@ -1,12 +1,13 @@
 //! Whether the ports are free, asked under the lock of [`crate::ports`].
 //!
 //! A port of one address is taken when that address has it or all have it; a port of all addresses is taken when
-//! any has it. Elements of the attachment itself are no conflict: they are replaced.
+//! any has it. Elements of the attachment itself are no conflict: they are replaced. Neither are those of the same
+//! container on another network ([`siblings`]): they stay.
 
 use super::layout::{Group, TABLE};
 use super::{elements, is_marked, mark};
 use crate::label::Label;
-use crate::ports::{Mapping, Ports, siblings, taken};
+use crate::ports::{HostPorts, Mapping, Ports, siblings, taken};
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
 use spec::error::Result;
 
@@ -14,8 +15,16 @@ use spec::error::Result;
 struct Probe<'a> {
     set: Set<'a>,
     key: Key,
-    /// The mapping that wants the port, and its group; `None` for what is replaced whoever had it.
-    mapping: Option<(&'a Mapping, &'a Group)>,
+    /// Who wants the port; `None` for what is replaced whoever had it.
+    wish: Option<Wish<'a>>,
+}
+
+/// One port of a mapping.
+#[derive(Clone, Copy)]
+struct Wish<'a> {
+    mapping: &'a Mapping,
+    port: u16,
+    group: &'a Group,
 }
 
 /// What was found under the keys that an attachment wants.
@@ -44,37 +53,33 @@ pub(super) fn claim<'a>(
     let mut claim = Claim::default();
     for (probe, found) in probes.iter().zip(nft.look_up(&questions)?) {
         let Some(found) = found else { continue };
-        match probe.mapping {
+        match probe.wish {
             None => claim.replace(probe.set, found),
-            Some((mapping, group)) if probe.set.name == group.some => {
-                for found in at_some_address(nft, group, &probe.key)? {
-                    claim.judge(label, mapping, TABLE.set(&group.at), found)?;
+            Some(wish) if probe.set.name == wish.group.some => {
+                for found in at_some_address(nft, wish.group, &probe.key)? {
+                    claim.judge(label, wish, TABLE.set(&wish.group.at), found)?;
                 }
             }
-            Some((mapping, _)) => claim.judge(label, mapping, probe.set, found)?,
+            Some(wish) => claim.judge(label, wish, probe.set, found)?,
         }
     }
     Ok(claim)
 }
 
 impl<'a> Claim<'a> {
-    /// Takes in who has a port that this mapping wants.
-    fn judge(
-        &mut self,
-        label: &Label,
-        mapping: &'a Mapping,
-        set: Set<'a>,
-        found: ElementFound,
-    ) -> Result<()> {
+    /// Takes in who has the port.
+    fn judge(&mut self, label: &Label, wish: Wish<'a>, set: Set<'a>, found: ElementFound) -> Result<()> {
         if is_marked(found.comment.as_deref(), label) {
             self.replace(set, found);
             return Ok(());
         }
         let Some(holder) = siblings::of_same_container(label, mark(&found))? else {
-            return Err(taken(mapping, mapping.address, &words(&found)));
+            let port = HostPorts { first: wish.port, count: 1 };
+            let one = Mapping { host: port, ..wish.mapping.clone() };
+            return Err(taken(&one, one.address, &words(&found)));
         };
-        if !self.held.contains(&mapping) {
-            self.held.push(mapping);
+        if !self.held.contains(&wish.mapping) {
+            self.held.push(wish.mapping);
         }
         if !self.holders.contains(&holder) {
             self.holders.push(holder);
@@ -93,7 +98,7 @@ impl<'a> Claim<'a> {
 /// The container's place in sets is taken over from whoever had it; ports are not.
 fn probes<'a>(ports: &'a Ports, groups: &'a [Group]) -> Vec<Probe<'a>> {
     let mut probes: Vec<Probe<'a>> =
-        elements::memberships(ports, groups).map(|(set, key)| Probe { set, key, mapping: None }).collect();
+        elements::memberships(ports, groups).map(|(set, key)| Probe { set, key, wish: None }).collect();
     for (side, group) in ports.sides.iter().zip(groups) {
         probes.extend(side.mappings.iter().flat_map(|mapping| of_mapping(mapping, group)));
     }
@@ -112,7 +117,7 @@ fn of_mapping<'a>(mapping: &'a Mapping, group: &'a Group) -> impl Iterator<Item 
         [(&group.all, key.clone()), (&group.ranges, key), third].map(|(set, key)| Probe {
             set: TABLE.set(set),
             key,
-            mapping: Some((mapping, group)),
+            wish: Some(Wish { mapping, port, group }),
         })
     })
 }

@@ -226,7 +226,7 @@ impl Wanted<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     pub(super) requests: Vec<Request>,
-    pub(super) for_nft: Vec<String>,
+    pub(super) for_nft: Vec<conditions::Rule>,
 }
 
 /// Looks for all that these mappings need. The lock of [`crate::ports`] is held: nobody else of ours builds now.
@@ -251,7 +251,7 @@ pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<
     requests.extend(absent.iter().filter_map(|wanted| wanted.request()));
     let for_nft = absent.iter().filter_map(|wanted| match wanted {
         Wanted::Dispatch { from, group, conditions } if !conditions.is_empty() => {
-            Some(conditions::rule(*from, conditions, &group.chain, &wanted.comment()))
+            Some(conditions::Rule::new(*from, conditions, &group.chain, wanted.comment()))
         }
         _ => None,
     });
