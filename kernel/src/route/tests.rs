@@ -44,6 +44,21 @@ fn add_on_link_in_a_table_of_its_own() {
 }
 
 #[test]
+fn add_to_one_neighbour() {
+    // ip route prepend 10.1.0.1/32 dev p0 scope link src 10.1.0.2
+    let to_gateway = Route { scope: Some(253), src: "10.1.0.2".parse().ok(), ..route("10.1.0.1/32", None) };
+    let expected = format!(
+        "34000000 18000504 {HEADER} 02200000 fe03fd01 00000000 08000100 0a010001 08000700 0a010002 08000400 07000000"
+    );
+    assert_eq!(hex(to_gateway.add().as_bytes()), expected);
+    // ip route prepend 10.1.0.5/32 dev p0 scope host
+    let to_container = Route { scope: Some(254), ..route("10.1.0.5/32", None) };
+    let expected =
+        format!("2c000000 18000504 {HEADER} 02200000 fe03fe01 00000000 08000100 0a010005 08000400 07000000");
+    assert_eq!(hex(to_container.add().as_bytes()), expected);
+}
+
+#[test]
 fn add_ipv6() {
     // ip -6 route prepend fd01::/64 via fd00::1 dev p0
     let expected = format!(
