@@ -17,6 +17,7 @@ fn route(dst: &str, gw: Option<&str>) -> Route {
         mtu: None,
         advmss: None,
         src: None,
+        onlink: false,
     }
 }
 
@@ -56,6 +57,16 @@ fn add_to_one_neighbour() {
     let expected =
         format!("2c000000 18000504 {HEADER} 02200000 fe03fe01 00000000 08000100 0a010005 08000400 07000000");
     assert_eq!(hex(to_container.add().as_bytes()), expected);
+}
+
+#[test]
+fn add_by_a_neighbour_that_no_route_leads_to() {
+    // ip route prepend 10.9.0.0/16 via 10.1.0.9 dev p0 onlink
+    let route = Route { onlink: true, ..route("10.9.0.0/16", Some("10.1.0.9")) };
+    let expected = format!(
+        "34000000 18000504 {HEADER} 02100000 fe030001 04000000 08000100 0a090000 08000500 0a010009 08000400 07000000"
+    );
+    assert_eq!(hex(route.add().as_bytes()), expected);
 }
 
 #[test]

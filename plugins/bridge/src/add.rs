@@ -7,7 +7,7 @@ use kernel::link::Link;
 use spec::error::Result;
 use spec::request::Add;
 use spec::result::{Interface, Success};
-use steps::apply::{self, Target};
+use steps::apply::{self, OnLink, Target};
 use steps::label::Label;
 use steps::pair::{self, Pair};
 use steps::sockets::Sockets;
@@ -34,7 +34,8 @@ pub(crate) fn add(call: &Add) -> Result<Success> {
     pair.refuse_advertisements()?;
     port::configure(&mut sockets.host, &plan, &pair.host_name)?;
     let index = pair.index(&mut sockets, ifname)?;
-    let target = Target { name: ifname, index, detection: plan.container.detection };
+    let detection = plan.container.detection;
+    let target = Target { name: ifname, index, detection, on_link: OnLink::Subnets };
     check_spoofing(&plan, call, &label, &pair, &mut undo)?;
     if plan.container.up {
         apply::apply(&mut sockets, &target, &result)?;
