@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::{Call, Lab, command};
 
-const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "static", "tuning"];
+const PLUGINS: [&str; 6] = ["bridge", "host-local", "loopback", "ptp", "static", "tuning"];
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 tests::conformance! {

@@ -17,6 +17,10 @@ tests::conformance! {
         bridge_del_then_del,
         bridge_del_then_gc,
         bridge_add_on_a_bare_host,
+        ptp_add_then_del,
+        ptp_add_then_gc,
+        ptp_del_then_del,
+        ptp_del_then_gc,
         host_local_add_then_del,
         host_local_add_then_gc,
         host_local_del_then_del,
@@ -39,6 +43,22 @@ fn bridge_del_then_gc(lab: &Lab) {
     Scene::new(lab, "bridge", network()).kill("DEL", Scene::gc);
 }
 
+fn ptp_add_then_del(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("ADD", Scene::del);
+}
+
+fn ptp_add_then_gc(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("ADD", Scene::gc);
+}
+
+fn ptp_del_then_del(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("DEL", Scene::del);
+}
+
+fn ptp_del_then_gc(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("DEL", Scene::gc);
+}
+
 fn host_local_add_then_del(lab: &Lab) {
     Scene::new(lab, "host-local", lease()).kill("ADD", Scene::del);
 }
@@ -53,6 +73,10 @@ fn host_local_del_then_del(lab: &Lab) {
 
 fn network() -> Value {
     conf::dual_stack("net").with("cniVersion", "1.1.0").with("ipMasq", true).with("macspoofchk", true)
+}
+
+fn routed() -> Value {
+    conf::ptp("net").with("cniVersion", "1.1.0").with("ipMasq", true)
 }
 
 fn lease() -> Value {
