@@ -438,6 +438,8 @@ fn sysctls_that_a_container_has_not_are_explained(lab: &Lab) {
         .fails(7, &["net.ipv4.no_such_thing", "no /proc/sys/net/ipv4/no_such_thing"]);
     try_to_set("net.ipv4.conf.eth0.100.forwarding", "1")
         .fails(7, &["net/ipv4/conf/eth0.100/forwarding", "IFNAME"]);
+    // The host has this one.
+    try_to_set("net.ipv4.conf.host-c1.forwarding", "1").fails(7, &["no interface host-c1"]);
     try_to_set("net.core.somaxconn", "many").fails(7, &["somaxconn", "\"many\"", "does not take this value"]);
     before.assert_same(&lab.state(), "sysctls that are refused");
     // The lab's host is itself no first namespace: the whole machine's settings are read-only or missing for it, too.

@@ -196,19 +196,8 @@ pub(crate) struct Refused {
 impl Refused {
     /// Why, and what to do about it. To be called on the host, whose sysctls are looked at.
     pub(crate) fn explain(self) -> Error {
-        let on_the_host = || sysctl::get_whole(&self.sysctl.path).is_ok();
         let why = match self.cause.errno() {
-            Errno::NOENT | Errno::NOTDIR if on_the_host() => {
-                "it is a setting of the whole machine, which a container's network namespace does not have: \
-                 set it on the host"
-                    .to_owned()
-            }
-            Errno::NOENT | Errno::NOTDIR => format!(
-                "there is no /proc/sys/{} in the container: it may be misspelled, its kernel module not loaded, \
-                 or its interface not there; a dot in an interface's name is written \
-                 net/ipv4/conf/eth0.100/forwarding, or with IFNAME for the container's own",
-                self.sysctl.path
-            ),
+            Errno::NOENT | Errno::NOTDIR => self.why_not_there(),
             Errno::ACCESS | Errno::PERM => {
                 "a container's network namespace has it for reading only, because it is \
                  a setting of the whole machine: set it on the host"
@@ -224,6 +213,29 @@ impl Refused {
         Error::invalid_config(format!("set sysctl {key} to {value:?}: {why}"))
             .with_details(self.cause.to_string())
     }
+
+    fn why_not_there(&self) -> String {
+        let path = &self.sysctl.path;
+        if let Some(interface) = interface(path) {
+            return format!(
+                "the container has no /proc/sys/{path}, most likely because it has no interface {interface}; \
+                 IFNAME stands for its own, and a dot in a name is written net/ipv4/conf/eth0.100/forwarding"
+            );
+        }
+        if sysctl::get_whole(path).is_ok() {
+            return "it is a setting of the whole machine, which a container's network namespace does not have: \
+                    set it on the host"
+                .to_owned();
+        }
+        format!("there is no /proc/sys/{path}: it may be misspelled, or its kernel module not loaded")
+    }
+}
+
+/// The interface that a path speaks of.
+fn interface(path: &str) -> Option<&str> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let at = parts.iter().position(|part| ["conf", "neigh"].contains(part))?;
+    parts.get(at + 1..)?.first().copied()
 }
 
 #[cfg(test)]
