@@ -19,6 +19,7 @@ const IFA_F_TENTATIVE: u32 = 0x40;
 const IFA_F_PERMANENT: u32 = 0x80;
 /// No link has this index.
 const ANY_LINK: u32 = 0;
+const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 /// Bytes of `ifaddrmsg`.
 const BODY: usize = 8;
 
@@ -36,10 +37,13 @@ pub struct Address {
 impl Address {
     /// `ip address add IP brd + dev IF nodad`; `EEXIST` when the link has it.
     pub fn add(&self) -> Request {
-        let flags = if self.nodad && self.ip.addr().is_ipv6() { IFA_F_NODAD } else { 0 };
-        let message = self.message(RTM_NEWADDR, REQUEST | ACK | CREATE | EXCL, flags);
-        let message = message.maybe(broadcast(self.ip), |m, ip| m.attr(IFA_BROADCAST, &ip.octets()));
-        Request::new("add address", self.object(), message)
+        self.addition(0)
+    }
+
+    /// `ip address add IP brd + dev IF nodad noprefixroute`: the kernel makes no route to the address's subnet.
+    /// For IPv4 since Linux 4.16.
+    pub fn add_without_route(&self) -> Request {
+        self.addition(IFA_F_NOPREFIXROUTE)
     }
 
     /// `ip address del IP dev IF`; `EADDRNOTAVAIL` when the link does not have it.
@@ -47,17 +51,27 @@ impl Address {
         Request::new("remove address", self.object(), self.message(RTM_DELADDR, REQUEST | ACK, 0))
     }
 
+    fn addition(&self, more_flags: u32) -> Request {
+        let nodad = if self.nodad && self.ip.addr().is_ipv6() { IFA_F_NODAD } else { 0 };
+        let message = self.message(RTM_NEWADDR, REQUEST | ACK | CREATE | EXCL, nodad | more_flags);
+        let message = message.maybe(broadcast(self.ip), |m, ip| m.attr(IFA_BROADCAST, &ip.octets()));
+        Request::new("add address", self.object(), message)
+    }
+
     fn object(&self) -> String {
         format!("{} on link {}", self.ip, self.index)
     }
 
+    /// Flags that do not fit their byte are told by the attribute alone.
     fn message(&self, kind: u16, nl_flags: u16, flags: u32) -> Message {
-        let [flags, ..] = flags.to_le_bytes();
-        let head = [family(self.ip.addr()), self.ip.prefix_len(), flags, 0];
+        let short_flags = u8::try_from(flags).unwrap_or(0);
+        let long_flags = Some(flags).filter(|flags| *flags > 0xff);
+        let head = [family(self.ip.addr()), self.ip.prefix_len(), short_flags, 0];
         let address = octets(self.ip.addr());
         Message::new(kind, nl_flags)
             .body(&body(head, self.index))
             .attr(IFA_LOCAL, &address)
+            .maybe(long_flags, |m, flags| m.attr_u32(IFA_FLAGS, flags))
             .attr(IFA_ADDRESS, &address)
     }
 }

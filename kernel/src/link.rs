@@ -9,7 +9,8 @@ pub mod removal;
 pub mod veth;
 
 pub use change::{
-    LinkUp, arp_notify, removal, set_alias, set_down, set_mac, set_master, set_mtu, set_promisc, set_up,
+    LinkUp, arp_notify, removal, set_alias, set_allmulti, set_down, set_mac, set_master, set_mtu,
+    set_promisc, set_tx_queue_len, set_up,
 };
 pub use mac::{Mac, MacError};
 pub use removal::remove_early;
@@ -56,6 +57,8 @@ pub struct Link {
     pub up: bool,
     /// Set promiscuous by an administrator (`IFF_PROMISC`).
     pub promisc: bool,
+    /// Set by an administrator to receive all multicast (`IFF_ALLMULTI`).
+    pub allmulti: bool,
     /// There is a line: for a veth, the other end is up.
     pub carrier: bool,
     /// State by RFC 2863.

@@ -27,6 +27,7 @@ const RTN_UNICAST: u8 = 1;
 const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_LINK: u8 = 253;
 const SCOPE_NOWHERE: u8 = 255;
+const RTNH_F_ONLINK: u8 = 4;
 /// Bytes of `rtmsg`.
 const BODY: usize = 12;
 
@@ -51,6 +52,8 @@ pub struct Route {
     pub advmss: Option<u32>,
     /// The own address that is preferred.
     pub src: Option<IpAddr>,
+    /// The gateway is a neighbour on the link, whatever the routes say.
+    pub onlink: bool,
 }
 
 impl Route {
@@ -83,7 +86,8 @@ impl Route {
     fn head(&self, protocol: u8, scope: u8, kind: u8) -> [u8; BODY] {
         let table = u8::try_from(self.table.unwrap_or(RT_TABLE_MAIN)).unwrap_or(0);
         let family = family(self.dst.addr());
-        [family, self.dst.prefix_len(), 0, 0, table, protocol, scope, kind, 0, 0, 0, 0]
+        let [a, b, c, d] = u32::from(if self.onlink { RTNH_F_ONLINK } else { 0 }).to_ne_bytes();
+        [family, self.dst.prefix_len(), 0, 0, table, protocol, scope, kind, a, b, c, d]
     }
 
     fn message(&self, kind: u16, flags: u16, head: &[u8; BODY]) -> Message {

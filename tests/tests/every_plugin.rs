@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::{Call, Lab, command};
 
-const PLUGINS: [&str; 5] = ["bridge", "firewall", "host-local", "loopback", "static"];
+const PLUGINS: [&str; 8] =
+    ["bridge", "firewall", "host-local", "loopback", "portmap", "ptp", "static", "tuning"];
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 tests::conformance! {

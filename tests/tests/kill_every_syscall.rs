@@ -22,6 +22,10 @@ tests::conformance! {
         portmap_del_then_del,
         portmap_del_then_gc,
         portmap_add_after_a_flush,
+        ptp_add_then_del,
+        ptp_add_then_gc,
+        ptp_del_then_del,
+        ptp_del_then_gc,
         host_local_add_then_del,
         host_local_add_then_gc,
         host_local_del_then_del,
@@ -46,6 +50,22 @@ fn bridge_del_then_del(lab: &Lab) {
 
 fn bridge_del_then_gc(lab: &Lab) {
     Scene::new(lab, "bridge", network()).kill("DEL", Scene::gc);
+}
+
+fn ptp_add_then_del(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("ADD", Scene::del);
+}
+
+fn ptp_add_then_gc(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("ADD", Scene::gc);
+}
+
+fn ptp_del_then_del(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("DEL", Scene::del);
+}
+
+fn ptp_del_then_gc(lab: &Lab) {
+    Scene::new(lab, "ptp", routed()).kill("DEL", Scene::gc);
 }
 
 fn host_local_add_then_del(lab: &Lab) {
@@ -109,6 +129,10 @@ fn portmap_del_then_gc(lab: &Lab) {
 
 fn network() -> Value {
     conf::dual_stack("net").with("cniVersion", "1.1.0").with("ipMasq", true).with("macspoofchk", true)
+}
+
+fn routed() -> Value {
+    conf::ptp("net").with("cniVersion", "1.1.0").with("ipMasq", true)
 }
 
 fn lease() -> Value {

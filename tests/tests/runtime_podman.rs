@@ -23,7 +23,9 @@ impl Podman {
     fn new(lab: &Lab) -> Podman {
         command::needs(&["podman", "conmon", "runc", "/bin/busybox"]);
         let bridge = conf::bridge("net").with("ipMasq", true).without("name").without("cniVersion");
-        let list = json!({"cniVersion": "0.4.0", "name": "net", "plugins": [bridge]});
+        // podman ends its own lists with tuning.
+        let tuning = json!({"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}});
+        let list = json!({"cniVersion": "0.4.0", "name": "net", "plugins": [bridge, tuning]});
         let (net, bin) = (runtimes::conflist(lab, &list), runtimes::recorded_plugins(lab));
         let config = lab.dir("podman").join("containers.conf");
         let text = format!(
@@ -96,6 +98,7 @@ fn two_containers_talk_restart_and_go(lab: &Lab) {
     let two = podman.ip("two");
     assert_eq!(podman.fetch("one", &two), "hello from the container");
     assert!(traffic::ping(lab.host(), &two));
+    assert_eq!(podman.run(&["exec", "two", "/bin/cat", "/proc/sys/net/core/somaxconn"]), "500");
     podman.run(&["restart", "-t", "0", "two"]);
     assert_eq!(podman.fetch("one", &podman.ip("two")), "hello from the container");
     podman.run(&["rm", "-f", "-t", "0", "one", "two"]);

@@ -28,6 +28,21 @@ fn add_ipv6_without_duplicate_detection() {
 }
 
 #[test]
+fn add_without_a_route_to_the_subnet() {
+    // ip address add 10.1.0.2/24 brd + dev p0 noprefixroute
+    let expected = format!(
+        "38000000 14000506 {HEADER} 02180000 07000000 08000200 0a010002 08000800 00020000 08000100 0a010002 \
+         08000400 0a0100ff"
+    );
+    assert_eq!(hex(address("10.1.0.2/24", true).add_without_route().as_bytes()), expected);
+    // ip address add fd00::2/64 dev p0 nodad noprefixroute
+    let ip = "fd000000 00000000 00000000 00000002";
+    let expected =
+        format!("48000000 14000506 {HEADER} 0a400000 07000000 14000200 {ip} 08000800 02020000 14000100 {ip}");
+    assert_eq!(hex(address("fd00::2/64", true).add_without_route().as_bytes()), expected);
+}
+
+#[test]
 fn remove() {
     // ip address del 10.1.0.2/24 dev p0
     let expected =

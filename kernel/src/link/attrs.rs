@@ -12,6 +12,7 @@ pub(super) const AF_INET: u16 = 2;
 
 pub(super) const IFF_UP: u32 = 0x1;
 pub(super) const IFF_PROMISC: u32 = 0x100;
+pub(super) const IFF_ALLMULTI: u32 = 0x200;
 
 pub(super) const IFLA_ADDRESS: u16 = 1;
 pub(super) const IFLA_IFNAME: u16 = 3;

@@ -2,8 +2,8 @@
 
 use super::Mac;
 use super::attrs::{
-    AF_INET, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_INET_CONF, IFLA_MASTER,
-    IFLA_MTU, IPV4_DEVCONF_ARP_NOTIFY, RTM_DELLINK, RTM_SETLINK, message,
+    AF_INET, IFF_ALLMULTI, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_INET_CONF,
+    IFLA_MASTER, IFLA_MTU, IFLA_TXQLEN, IPV4_DEVCONF_ARP_NOTIFY, RTM_DELLINK, RTM_SETLINK, message,
 };
 use crate::netlink::{ACK, Message, NESTED, REQUEST};
 use crate::rtnl::Request;
@@ -20,9 +20,12 @@ pub fn set_down(index: u32) -> Request {
 
 /// `ip link set IF promisc on|off`.
 pub fn set_promisc(index: u32, on: bool) -> Request {
-    let wanted = if on { IFF_PROMISC } else { 0 };
-    let object = format!("{} to {}", link(index), if on { "on" } else { "off" });
-    Request::new("set promiscuity of", object, flags(index, wanted, IFF_PROMISC))
+    Request::new("set promiscuity of", switched(index, on), switch(index, on, IFF_PROMISC))
+}
+
+/// `ip link set IF allmulticast on|off`.
+pub fn set_allmulti(index: u32, on: bool) -> Request {
+    Request::new("set all-multicast mode of", switched(index, on), switch(index, on, IFF_ALLMULTI))
 }
 
 /// `ip link set IF address MAC`.
@@ -38,6 +41,12 @@ pub fn set_mac(index: u32, mac: Mac) -> Request {
 pub fn set_mtu(index: u32, mtu: u32) -> Request {
     let message = flags(index, 0, 0).attr_u32(IFLA_MTU, mtu);
     Request::new("set MTU of", format!("{} to {mtu}", link(index)), message)
+}
+
+/// `ip link set IF txqueuelen PACKETS`.
+pub fn set_tx_queue_len(index: u32, packets: u32) -> Request {
+    let message = flags(index, 0, 0).attr_u32(IFLA_TXQLEN, packets);
+    Request::new("set transmit queue length of", format!("{} to {packets}", link(index)), message)
 }
 
 /// `ip link set IF alias TEXT`; an empty text takes the alias away.
@@ -97,6 +106,14 @@ fn with_arp_notify(message: Message) -> Message {
 
 fn flags(index: u32, flags: u32, change: u32) -> Message {
     message(RTM_SETLINK, REQUEST | ACK, index, flags, change)
+}
+
+fn switch(index: u32, on: bool, flag: u32) -> Message {
+    flags(index, if on { flag } else { 0 }, flag)
+}
+
+fn switched(index: u32, on: bool) -> String {
+    format!("{} to {}", link(index), if on { "on" } else { "off" })
 }
 
 fn link(index: u32) -> String {

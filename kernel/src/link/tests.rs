@@ -41,6 +41,20 @@ fn promiscuity() {
 }
 
 #[test]
+fn all_multicast() {
+    // ip link set dev p0 allmulticast on; … off
+    assert_eq!(shows(&set_allmulti(7, true)), set("20000000", "00020000 00020000", ""));
+    assert_eq!(shows(&set_allmulti(7, false)), set("20000000", "00000000 00020000", ""));
+}
+
+#[test]
+fn transmit_queue_length() {
+    // ip link set dev p0 txqueuelen 500
+    let expected = set("28000000", "00000000 00000000", "08000d00 f4010000");
+    assert_eq!(shows(&set_tx_queue_len(7, 500)), expected);
+}
+
+#[test]
 fn mac_mtu_alias_master() {
     let none = "00000000 00000000";
     // ip link set dev p0 address 02:42:0a:01:00:02

@@ -17,6 +17,7 @@ fn route(dst: &str, gw: Option<&str>) -> Route {
         mtu: None,
         advmss: None,
         src: None,
+        onlink: false,
     }
 }
 
@@ -39,6 +40,31 @@ fn add_on_link_in_a_table_of_its_own() {
     let expected = format!(
         "3c000000 18000504 {HEADER} 02100000 0003fd01 00000000 08000100 0a090000 08000f00 2c010000 \
          08000700 0a010002 08000400 07000000"
+    );
+    assert_eq!(hex(route.add().as_bytes()), expected);
+}
+
+#[test]
+fn add_to_one_neighbour() {
+    // ip route prepend 10.1.0.1/32 dev p0 scope link src 10.1.0.2
+    let to_gateway = Route { scope: Some(253), src: "10.1.0.2".parse().ok(), ..route("10.1.0.1/32", None) };
+    let expected = format!(
+        "34000000 18000504 {HEADER} 02200000 fe03fd01 00000000 08000100 0a010001 08000700 0a010002 08000400 07000000"
+    );
+    assert_eq!(hex(to_gateway.add().as_bytes()), expected);
+    // ip route prepend 10.1.0.5/32 dev p0 scope host
+    let to_container = Route { scope: Some(254), ..route("10.1.0.5/32", None) };
+    let expected =
+        format!("2c000000 18000504 {HEADER} 02200000 fe03fe01 00000000 08000100 0a010005 08000400 07000000");
+    assert_eq!(hex(to_container.add().as_bytes()), expected);
+}
+
+#[test]
+fn add_by_a_neighbour_that_no_route_leads_to() {
+    // ip route prepend 10.9.0.0/16 via 10.1.0.9 dev p0 onlink
+    let route = Route { onlink: true, ..route("10.9.0.0/16", Some("10.1.0.9")) };
+    let expected = format!(
+        "34000000 18000504 {HEADER} 02100000 fe030001 04000000 08000100 0a090000 08000500 0a010009 08000400 07000000"
     );
     assert_eq!(hex(route.add().as_bytes()), expected);
 }

@@ -4,7 +4,6 @@
 use crate::lab;
 use kernel::nft::{Element, Family, Nft, Selector, SetSpec, Table, Transaction, Type, Value, Verdict};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::{Duration, Instant};
 
 #[test]
 #[ignore = "needs root"]
@@ -61,30 +60,5 @@ fn several_elements_are_put_by_one_transaction() {
             }
             assert!(!listed.contains("old"), "{listed}");
         }
-    });
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_socket_closed_elsewhere_does_not_wait() {
-    lab::alone("found::a_socket_closed_elsewhere_does_not_wait", || {
-        let table = Table::new(Family::Inet, "closed");
-        let once = |close: fn(Nft)| {
-            let mut nft = Nft::open().unwrap();
-            nft.apply([table.add(), table.chain("c").add()]).unwrap();
-            nft.apply([table.delete()]).unwrap();
-            let begin = Instant::now();
-            close(nft);
-            let took = begin.elapsed();
-            std::thread::sleep(Duration::from_millis(60));
-            took
-        };
-        let median = |close: fn(Nft)| {
-            let mut all: Vec<_> = (0..9).map(|_| once(close)).collect();
-            all.sort();
-            all[4]
-        };
-        let (plain, elsewhere) = (median(drop), median(kernel::detach::close_elsewhere));
-        assert!(elsewhere < plain, "{elsewhere:?}, and {plain:?} when the caller waits itself");
     });
 }

@@ -17,6 +17,7 @@ fn to(dst: &str, gw: Option<&str>, index: u32) -> Route {
         mtu: None,
         advmss: None,
         src: None,
+        onlink: false,
     }
 }
 

@@ -1,20 +1,19 @@
 //! ADD: lease, bridge, pair, addresses, gateway, masquerade; then the port forwards and the neighbours know.
 
 use crate::config::{GatewayWish, Plan};
-use crate::pair::{self, Pair};
-use crate::{bridge, gateway};
+use crate::{bridge, gateway, port};
 use ipnet::IpNet;
 use kernel::link::Link;
-use spec::error::{Error, Result};
+use spec::error::Result;
 use spec::request::Add;
 use spec::result::{Interface, Success};
-use steps::apply::{self, Target};
+use steps::apply::{self, OnLink, Target};
 use steps::label::Label;
-use steps::lease::Ipam;
-use steps::masquerade;
+use steps::pair::{self, Pair};
 use steps::sockets::Sockets;
 use steps::spoof;
 use steps::undo::Undo;
+use steps::{lease, masquerade};
 
 /// Position of the container's interface in the result.
 const CONTAINER: usize = 2;
@@ -29,11 +28,14 @@ pub(crate) fn add(call: &Add) -> Result<Success> {
     let mut undo = Undo::new();
     let mut result = lease(&plan, call, &mut undo)?;
     let bridge = bridge::ensure(&mut sockets.host, &plan.bridge)?;
-    let pair = pair::create(&mut sockets, &plan, &bridge, &label, &call.attachment)?;
+    let pair = port::create(&mut sockets, &plan, &bridge, &label, &call.attachment)?;
     undo.track("create veth pair", pair.removal(&label));
     let ifname = &call.attachment.ifname;
-    let index = pair.complete(&mut sockets, &plan, ifname)?;
-    let target = Target { name: ifname, index, detection: plan.container.detection };
+    pair.refuse_advertisements()?;
+    port::configure(&mut sockets.host, &plan, &pair.host_name)?;
+    let index = pair.index(&mut sockets, ifname)?;
+    let detection = plan.container.detection;
+    let target = Target { name: ifname, index, detection, on_link: OnLink::Subnets };
     check_spoofing(&plan, call, &label, &pair, &mut undo)?;
     if plan.container.up {
         apply::apply(&mut sockets, &target, &result)?;
@@ -57,29 +59,9 @@ fn lease<'a>(plan: &Plan, call: &'a Add, undo: &mut Undo<'a>) -> Result<Success>
     let Some(plugin) = &plan.ipam else {
         return Ok(Success::default());
     };
-    let ipam = Ipam::find(plugin, &call.caller)?;
-    // A delegate that failed half-way has to be told to release, spec §4; in process it does so by itself.
-    let mut result = match ipam.add(call) {
-        Ok(result) => result,
-        Err(error) => {
-            take_back_lease(&ipam, call);
-            return Err(error);
-        }
-    };
-    undo.track("lease addresses", move || ipam.del(&call.to_del()));
-    if result.ips.is_empty() {
-        return Err(Error::internal("IPAM plugin returned missing IP config"));
-    }
+    let mut result = lease::for_add(plugin, call, undo)?;
     complete(&mut result, plan.gateway);
     Ok(result)
-}
-
-fn take_back_lease(ipam: &Ipam, call: &Add) {
-    if let Ipam::Foreign(_) = ipam
-        && let Err(error) = ipam.del(&call.to_del())
-    {
-        eprintln!("undo of a failed lease: {error}");
-    }
 }
 
 fn complete(result: &mut Success, wish: Option<GatewayWish>) {
@@ -113,9 +95,7 @@ fn masquerade(plan: &Plan, label: &Label, result: &Success, undo: &mut Undo<'_>)
         return Ok(());
     };
     let addresses: Vec<IpNet> = result.ips.iter().map(|ip| ip.address).collect();
-    let (mark, taken_back) = (label.clone(), addresses.iter().map(IpNet::addr).collect::<Vec<_>>());
-    undo.track("masquerade", move || masquerade::remove(&mark, Some(&taken_back)).map(drop));
-    masquerade::ensure(backend, label, &addresses)
+    masquerade::for_add(backend, label, &addresses, undo)
 }
 
 /// The host's end as it is now; when the container's is up, the port is in use and the neighbours were told.
@@ -132,18 +112,7 @@ fn settle(sockets: &mut Sockets, plan: &Plan, pair: &Pair, target: &Target<'_>) 
 
 /// Bridge, host's end, container's end, and the gateway's own interface where a VLAN has one.
 fn interfaces(call: &Add, bridge: &Link, port: &Link, pair: &Pair, gateway: Option<&Link>) -> Vec<Interface> {
-    let host = |link: &Link| Interface {
-        name: link.name.clone(),
-        mac: link.mac.map(|mac| mac.to_string()),
-        mtu: Some(link.mtu),
-        ..Interface::default()
-    };
-    let container = Interface {
-        name: call.attachment.ifname.to_string(),
-        mac: Some(pair.mac.to_string()),
-        mtu: Some(port.mtu),
-        sandbox: Some(call.netns.display().to_string()),
-        ..Interface::default()
-    };
-    [host(bridge), host(port), container].into_iter().chain(gateway.map(host)).collect()
+    let container = pair.inside(call, port.mtu);
+    let ends = [pair::on_the_host(bridge), pair::on_the_host(port), container];
+    ends.into_iter().chain(gateway.map(pair::on_the_host)).collect()
 }

@@ -2,14 +2,14 @@
 
 use crate::config::Plan;
 use crate::{bridge, gateway};
-use kernel::link::{self, Link, LinkRef};
+use kernel::link::Link;
 use spec::error::{Error, Result};
 use spec::request::Check;
 use spec::result::Success;
 use steps::label::Label;
 use steps::lease::Ipam;
 use steps::sockets::Sockets;
-use steps::{masquerade, spoof, verify};
+use steps::{masquerade, pair, spoof, verify};
 
 pub(crate) fn check(call: &Check) -> Result<()> {
     let plan = Plan::of_network(&call.config)?;
@@ -60,10 +60,7 @@ fn check_bridge(sockets: &mut Sockets, plan: &Plan, result: &Success) -> Result<
 }
 
 fn check_port(sockets: &mut Sockets, plan: &Plan, inside: &Link, bridge: &Link) -> Result<Link> {
-    let peer =
-        inside.peer_index.map(|index| link::get(&mut sockets.host, LinkRef::Index(index))).transpose()?;
-    let port =
-        peer.flatten().ok_or_else(|| Error::internal(format!("host end of {} not found", inside.name)))?;
+    let port = pair::other_end(&mut sockets.host, inside)?;
     if port.master != Some(bridge.index) {
         return Err(Error::internal(format!("{} is not a port of bridge {}", port.name, bridge.name)));
     }

@@ -10,13 +10,10 @@ use spec::request::{Add, Caller};
 use steps::apply::DuplicateDetection;
 use steps::mac::{self, MacKeys};
 use steps::masquerade::Backend;
+use steps::pair;
 
 /// The bridge of a configuration that names none.
 const DEFAULT_BRIDGE: &str = "cni0";
-/// Smallest MTU with which IPv4 works (RFC 791), and the kernel's least for a veth.
-const MTU_MIN: i64 = 68;
-/// Largest MTU that the kernel gives a veth.
-const MTU_MAX: i64 = 65535;
 
 /// The keys as they stand in the configuration.
 #[derive(Debug, Deserialize)]
@@ -150,7 +147,7 @@ impl Plan {
 
     fn from_keys(keys: &Keys, mac: Option<Mac>, config: &Config) -> Result<Plan> {
         refuse_contradictions(keys, config)?;
-        let mtu = mtu(keys.mtu)?;
+        let mtu = pair::mtu(keys.mtu)?;
         let vlans = Vlans::new(keys.vlan, keys.vlan_trunk.as_deref(), keys.preserve_default_vlan)?;
         let name = interface_name(&keys.bridge)?;
         if keys.vlan != 0 && (keys.is_gateway || keys.is_default_gateway) {
@@ -217,12 +214,4 @@ fn refuse_contradictions(keys: &Keys, config: &Config) -> Result<()> {
 
 fn interface_name(name: &str) -> Result<IfName> {
     name.parse().map_err(|error| Error::invalid_config(format!("bridge {name:?}: {error}")))
-}
-
-fn mtu(mtu: i64) -> Result<Option<u32>> {
-    match u32::try_from(mtu) {
-        Ok(0) => Ok(None),
-        Ok(value) if (MTU_MIN..=MTU_MAX).contains(&mtu) => Ok(Some(value)),
-        _ => Err(Error::invalid_config(format!("invalid MTU {mtu}, must be 0 or in [{MTU_MIN}, {MTU_MAX}]"))),
-    }
 }

@@ -9,7 +9,7 @@ mod config;
 mod del;
 mod gateway;
 mod gc;
-mod pair;
+mod port;
 mod status;
 mod vlan;
 

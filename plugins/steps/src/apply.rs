@@ -9,7 +9,8 @@ use kernel::rtnl::Rtnl;
 use kernel::sysctl;
 use spec::error::{Error, Result};
 use spec::names::IfName;
-use spec::result::Success;
+use spec::result::{Ip, Success};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Longest wait for duplicate address detection, where it was asked for: the reference plugins' own.
@@ -31,6 +32,25 @@ pub enum DuplicateDetection {
     Wait,
 }
 
+/// Whom the interface reaches without a gateway.
+#[derive(Clone, Copy, Debug)]
+pub enum OnLink<'a> {
+    /// The subnets of its addresses, by the routes that the kernel makes.
+    Subnets,
+    /// Nobody but for these routes, which stand before those of the result.
+    Only(&'a [Route]),
+}
+
+impl OnLink<'_> {
+    /// Whether the gateway is on one of the subnets that no route leads to: the kernel would not take it for a
+    /// neighbour by itself.
+    fn leaves_out(&self, gw: Option<IpAddr>, ips: &[Ip]) -> bool {
+        let (OnLink::Only(routes), Some(gw)) = (self, gw) else { return false };
+        let has_route = routes.iter().any(|route| route.dst == gw.into());
+        !has_route && ips.iter().any(|ip| ip.address.contains(&gw))
+    }
+}
+
 /// The interface in the container that a result is applied to.
 #[derive(Debug)]
 pub struct Target<'a> {
@@ -40,6 +60,8 @@ pub struct Target<'a> {
     pub index: u32,
     /// What happens to IPv6 addresses.
     pub detection: DuplicateDetection,
+    /// Whom it reaches without a gateway.
+    pub on_link: OnLink<'a>,
 }
 
 /// Brings the interface up with the result's addresses and routes, in one netlink batch.
@@ -54,11 +76,18 @@ pub fn apply(sockets: &mut Sockets, target: &Target<'_>, result: &Success) -> Re
     let mut batch = vec![LinkUp { index: target.index, arp_notify: true }.request()];
     batch.extend(result.ips.iter().map(|ip| {
         let nodad = target.detection == DuplicateDetection::Off;
-        Address { ip: ip.address, index: target.index, nodad }.add()
+        let address = Address { ip: ip.address, index: target.index, nodad };
+        match target.on_link {
+            OnLink::Subnets => address.add(),
+            OnLink::Only(_) => address.add_without_route(),
+        }
     }));
+    if let OnLink::Only(routes) = target.on_link {
+        batch.extend(routes.iter().map(Route::add));
+    }
     batch.extend(result.routes.iter().map(|route| {
         let gw = gateway::for_route(route, &result.ips);
-        to_kernel(route, gw, target.index).add()
+        to_kernel(route, gw, target, &result.ips).add()
     }));
     sockets
         .container
@@ -81,17 +110,18 @@ pub fn announce(sockets: &mut Sockets, target: &Target<'_>, mac: link::Mac) -> R
     Ok(sockets.container.request(link::set_mac(target.index, mac))?)
 }
 
-fn to_kernel(route: &spec::result::Route, gw: Option<std::net::IpAddr>, index: u32) -> Route {
+fn to_kernel(route: &spec::result::Route, gw: Option<IpAddr>, target: &Target<'_>, ips: &[Ip]) -> Route {
     Route {
         dst: route.dst,
         gw,
-        index,
+        index: target.index,
         priority: route.priority,
         table: route.table,
         scope: route.scope,
         mtu: route.mtu,
         advmss: route.advmss,
         src: None,
+        onlink: target.on_link.leaves_out(gw, ips),
     }
 }
 
@@ -148,8 +178,8 @@ fn give_up_on_detection(sockets: &mut Sockets, target: &Target<'_>) -> Result<()
     }
 }
 
-/// Waits until the bridge has taken the port into use, and tells how the host's end is. Without STP frames pass
-/// then; the container's end is in use since it came up.
+/// Waits until the host's end is up and its bridge, if any, has taken it into use, and tells how it is. Without
+/// STP frames pass then; the container's end is in use since it came up.
 ///
 /// Asking for a link makes the kernel settle its carrier on the spot, so the first look is enough; kernels
 /// before 6.9 do that by themselves a moment later.
@@ -166,15 +196,21 @@ pub fn settle(host: &mut Rtnl, name: &str) -> Result<Link> {
             return Ok(port);
         }
         if Instant::now() > deadline {
-            return Err(Error::internal(format!(
-                "bridge port in error state: {name} is {:?} with its port {:?} after {} s",
-                port.operstate,
-                port.port.map(|port| port.port_state),
-                PORT_LIMIT.as_secs()
-            )));
+            return Err(unsettled(&port));
         }
         std::thread::sleep(PORT_POLL);
     }
+}
+
+fn unsettled(end: &Link) -> Error {
+    let (name, state, limit) = (&end.name, end.operstate, PORT_LIMIT.as_secs());
+    Error::internal(match end.port {
+        Some(port) => format!(
+            "bridge port in error state: {name} is {state:?} with its port {:?} after {limit} s",
+            port.port_state
+        ),
+        None => format!("set up {name} on the host: it is {state:?} after {limit} s"),
+    })
 }
 
 /// The host's end of a pair as it is now.

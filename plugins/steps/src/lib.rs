@@ -1,4 +1,4 @@
-//! What several plugins do, written once: undo, sockets, lease, interface, masquerade, spoof check.
+//! What several plugins do, written once: undo, sockets, lease, veth pair, interface, masquerade, spoof check.
 //!
 //! A step takes what the step before returned and hands on what the next one needs; nothing is looked up
 //! twice. This is the floor where CNI words and kernel words meet: `spec` and `kernel` do not know each
@@ -17,6 +17,7 @@ pub mod label;
 pub mod lease;
 pub mod mac;
 pub mod masquerade;
+pub mod pair;
 pub mod ports;
 pub mod record;
 pub mod release;

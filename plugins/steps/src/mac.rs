@@ -36,13 +36,13 @@ pub fn requested(keys: &MacKeys, cni_args: &[(String, String)]) -> Result<Option
     asked.into_iter().find(|mac| !mac.is_empty()).map(parse).transpose()
 }
 
-/// Reads a unicast MAC address.
+/// Reads a unicast MAC address: `02:42:0a:01:00:02`, `02-42-0a-01-00-02` or `0242.0a01.0002`.
 ///
 /// # Errors
 /// Code 7 when it is malformed, all zero or a group address: the kernel would refuse it later with less to
 /// say.
 pub fn parse(text: &str) -> Result<Mac> {
-    let mac: Mac = text.parse().map_err(|_| {
+    let mac: Mac = with_colons(text).parse().map_err(|_| {
         Error::invalid_config(format!("invalid MAC address {text:?}: want aa:bb:cc:dd:ee:ff"))
     })?;
     let bytes = mac.0;
@@ -50,6 +50,17 @@ pub fn parse(text: &str) -> Result<Mac> {
         return Err(Error::invalid_config(format!("invalid MAC address {text:?}: not a unicast address")));
     }
     Ok(mac)
+}
+
+/// The one form of the three that the reference plugins read.
+fn with_colons(text: &str) -> String {
+    let groups: Vec<&str> = text.split('.').collect();
+    if groups.len() == 3 && groups.iter().all(|group| group.len() == 4 && group.is_ascii()) {
+        let pairs: Vec<String> =
+            groups.iter().map(|group| format!("{}:{}", &group[..2], &group[2..])).collect();
+        return pairs.join(":");
+    }
+    if text.contains(':') { text.to_owned() } else { text.replace('-', ":") }
 }
 
 #[cfg(test)]
@@ -75,8 +86,23 @@ mod tests {
     }
 
     #[test]
+    fn three_spellings_are_one_address() {
+        for text in ["02:42:0a:01:00:0F", "02-42-0A-01-00-0f", "0242.0a01.000f"] {
+            assert_eq!(parse(text).unwrap().to_string(), "02:42:0a:01:00:0f", "{text}");
+        }
+    }
+
+    #[test]
     fn group_zero_and_malformed_addresses_are_refused() {
-        for bad in ["01:00:5e:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00", "x", "02:00:00:00:00:0g"] {
+        for bad in [
+            "01:00:5e:00:00:01",
+            "00:00:00:00:00:00",
+            "02:00:00:00:00",
+            "x",
+            "02:00:00:00:00:0g",
+            "02:00-00:00:00:00",
+            "0200.0000.00é",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

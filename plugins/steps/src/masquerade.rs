@@ -10,6 +10,7 @@ use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
 use crate::stale::Stale;
+use crate::undo::Undo;
 use ipnet::IpNet;
 use kernel::error::Errno;
 use kernel::lock::Lock;
@@ -61,6 +62,16 @@ impl Masquerade {
 
 impl Recorded for Masquerade {
     const KIND: &'static str = "masquerade";
+}
+
+/// Masquerades for an ADD and tracks it.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn for_add(backend: Backend, label: &Label, addresses: &[IpNet], undo: &mut Undo<'_>) -> Result<()> {
+    let (mark, taken_back) = (label.clone(), addresses.iter().map(IpNet::addr).collect::<Vec<_>>());
+    undo.track("masquerade", move || remove(&mark, Some(&taken_back)).map(drop));
+    ensure(backend, label, addresses)
 }
 
 /// Masquerades what these addresses send outside their subnets. Safe to repeat.

@@ -19,6 +19,16 @@ pub fn dual_stack(name: &str) -> Value {
     bridge(name).with("ipam", json!({"type": "host-local", "ranges": both}))
 }
 
+/// Point to point with the host, both families, default routes by it.
+pub fn ptp(name: &str) -> Value {
+    let ranges = json!([[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]);
+    let routes = json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]);
+    json!({
+        "cniVersion": COMMON, "name": name, "type": "ptp",
+        "ipam": {"type": "host-local", "ranges": ranges, "routes": routes}
+    })
+}
+
 /// host-local alone, as a plugin of its own.
 pub fn host_local(name: &str, subnet: &str) -> Value {
     json!({

@@ -55,7 +55,7 @@ fn link(link: &Value, text: &mut String) {
     }
     let kind = link.pointer("/linkinfo/info_kind").and_then(Value::as_str).unwrap_or("");
     write!(text, "link {name} {kind} {} mtu {}", word(link, "address"), link["mtu"]).ok();
-    for flag in ["UP", "PROMISC", "NOARP"] {
+    for flag in ["UP", "PROMISC", "ALLMULTI", "NOARP"] {
         let set = link["flags"].as_array().is_some_and(|flags| flags.iter().any(|set| set == flag));
         text.push_str(&if set { format!(" {}", flag.to_lowercase()) } else { String::new() });
     }
