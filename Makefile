@@ -5,9 +5,9 @@ ARCH   := $(shell uname -m)
 MUSL   := $(ARCH)-unknown-linux-musl
 TARGET ?= $(shell sh deploy/build-target.sh $(MUSL))
 
-CNI_PLUGINS := bridge loopback portmap host-local static
+CNI_PLUGINS := bridge loopback portmap bandwidth host-local static
 PROGRAMS    := net-ctl
-BUILD       := -p bridge -p loopback -p portmap -p ipam -p net-ctl
+BUILD       := -p bridge -p loopback -p portmap -p bandwidth -p ipam -p net-ctl
 CARGO       ?= cargo
 OUT         := target/$(TARGET)/release
 

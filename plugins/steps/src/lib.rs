@@ -9,6 +9,7 @@ pub mod best_effort;
 pub mod chained;
 pub mod forwarding;
 pub mod gateway;
+pub mod host_end;
 pub mod iptables;
 pub mod label;
 pub mod lease;
