@@ -5,8 +5,9 @@ use spec::error::{Error, Result};
 
 /// The burst that runtimes send when nobody gave one (in bits: the most that 32 bits hold).
 const NOT_GIVEN: u64 = u32::MAX as u64;
-/// An automatic burst is what the rate yields in this time: 2 % of the first second.
-const AUTOMATIC_MS: u64 = 20;
+/// An automatic burst is what the rate yields in this time: 5 % of the first second. A
+/// shorter one cannot take what TCP sends at once, and low rates are not reached.
+const AUTOMATIC_MS: u64 = 50;
 /// … and at least so many of the largest packets, without which a low rate could not be reached.
 const PACKETS_MIN: u64 = 3;
 /// Bytes of a packet before its payload: Ethernet, with a VLAN tag.
@@ -51,10 +52,11 @@ impl Limit {
         if bytes_per_second == 0 {
             return refused("rate must be at least 8 bits/s, one byte".to_owned());
         }
-        if microseconds(bytes, bytes_per_second) == 0 {
+        let lasts = microseconds(bytes, bytes_per_second);
+        let automatic = burst == NOT_GIVEN || ticks(lasts).is_none();
+        if lasts == 0 && !automatic {
             return refused("burst must be at least what the rate yields in a microsecond".to_owned());
         }
-        let automatic = burst == NOT_GIVEN || ticks(microseconds(bytes, bytes_per_second)).is_none();
         Ok(Some(Limit { rate: bytes_per_second, burst: (!automatic).then_some(small) }))
     }
 
@@ -108,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_that_was_not_given_is_twenty_milliseconds_of_the_rate_and_three_packets_at_least() {
+    fn a_burst_that_was_not_given_is_fifty_milliseconds_of_the_rate_and_three_packets_at_least() {
         for (rate, mtu, burst) in [
-            (1_000_000, 1500, 4554),
-            (10_000_000, 1500, 25_000),
-            (10_000_000, 9000, 27_054),
-            (1_000_000_000, 1500, 2_500_000),
-            (400_000_000_000, 1500, 1_000_000_000),
+            (500_000, 1500, 4554),
+            (10_000_000, 1500, 62_500),
+            (4_000_000, 9000, 27_054),
+            (1_000_000_000, 1500, 6_250_000),
+            (400_000_000_000, 1500, 2_500_000_000),
         ] {
             let tbf = limit(rate, NOT_GIVEN).tbf(mtu);
             assert_eq!(u64::from(tbf.limit), rate / 8 * 25 / 1000 + burst, "{rate}");
@@ -133,9 +135,8 @@ mod tests {
 
     #[test]
     fn large_numbers_do_not_wrap() {
-        let huge = limit(u64::MAX, NOT_GIVEN - 7).tbf(1500);
-        assert_eq!((huge.rate, huge.limit), (u64::MAX / 8, u32::MAX));
-        assert_eq!(limit(u64::MAX, NOT_GIVEN).tbf(65_535).limit, u32::MAX);
+        let huge = limit(u64::MAX, NOT_GIVEN).tbf(65_535);
+        assert_eq!((huge.rate, huge.buffer, huge.limit), (u64::MAX / 8, 781_234, u32::MAX));
     }
 
     #[test]

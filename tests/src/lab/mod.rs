@@ -10,6 +10,7 @@ pub mod netns;
 pub mod nightly;
 pub mod plugin;
 pub mod processes;
+pub mod rate;
 pub mod runtimes;
 pub mod skip;
 pub mod snapshot;
