@@ -3,6 +3,7 @@ pub mod answer;
 pub mod chain;
 pub mod command;
 pub mod conf;
+pub mod containerd;
 pub mod daemon;
 pub mod fake;
 pub mod kill;
