@@ -44,7 +44,6 @@ tests::conformance! {
         what_we_made_the_reference_removes,
         after_the_bridge_of_the_reference,
         before_the_bandwidth_of_the_reference,
-        version_lists_what_has_interfaces,
     ]
 }
 
@@ -669,9 +668,4 @@ fn before_the_bandwidth_of_the_reference(lab: &Lab) {
     assert!(traffic::ping(&limited.container.netns, "10.77.0.1"));
     limited.end();
     lab.state().assert_nothing_attached();
-}
-
-fn version_lists_what_has_interfaces(lab: &Lab) {
-    let answer = lab.plugin("bandwidth").call("VERSION").conf(&json!({"cniVersion": "1.1.0"})).run().ok();
-    assert_eq!(answer["supportedVersions"], json!(["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]));
 }

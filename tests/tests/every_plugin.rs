@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::{Call, Lab, command};
 
-const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+const PLUGINS: [&str; 5] = ["bandwidth", "bridge", "host-local", "loopback", "static"];
 const VERSIONS: [&str; 7] = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 tests::conformance! {
@@ -23,6 +23,11 @@ tests::conformance! {
     ]
 }
 
+/// What a plugin speaks: bandwidth finds its way by the interfaces of a result, which are new in 0.3.0.
+fn versions(plugin: &str) -> &'static [&'static str] {
+    if plugin == "bandwidth" { &VERSIONS[2..] } else { &VERSIONS }
+}
+
 fn version(lab: &Lab, plugin: &str, stdin: &str) -> Value {
     probe(lab, plugin).stdin(stdin).run().ok()
 }
@@ -36,7 +41,7 @@ fn probe(lab: &Lab, plugin: &str) -> Call {
 fn version_lists_all_versions(lab: &Lab) {
     for plugin in PLUGINS {
         let answer = version(lab, plugin, r#"{"cniVersion": "1.1.0"}"#);
-        assert_eq!(answer, json!({"cniVersion": "1.1.0", "supportedVersions": VERSIONS}), "{plugin}");
+        assert_eq!(answer, json!({"cniVersion": "1.1.0", "supportedVersions": versions(plugin)}), "{plugin}");
     }
 }
 
@@ -44,7 +49,7 @@ fn version_bears_whatever_runtimes_send(lab: &Lab) {
     for plugin in PLUGINS {
         for stdin in [r#"{"cniVersion": "1.0.0"}"#, r#"{"cniVersion": "0.1.0"}"#, "{}", ""] {
             let answer = version(lab, plugin, stdin);
-            assert_eq!(answer["supportedVersions"], json!(VERSIONS), "{plugin}: {stdin}");
+            assert_eq!(answer["supportedVersions"], json!(versions(plugin)), "{plugin}: {stdin}");
             assert!(answer["cniVersion"].is_string(), "{plugin}: {stdin}: {answer}");
         }
     }
@@ -56,7 +61,8 @@ fn somebody_who_starts_it_by_hand_learns_what_it_is(lab: &Lab) {
         let done = command::finish(&mut process, b"", Duration::from_secs(10));
         assert_eq!((done.status.code(), done.stdout.as_str()), (Some(0), ""), "{plugin}");
         assert!(
-            done.stderr.contains("CNI protocol versions supported: 0.1.0, 0.2.0"),
+            done.stderr
+                .contains(&format!("CNI protocol versions supported: {}", versions(plugin)[..2].join(", "))),
             "{plugin}: {}",
             done.stderr
         );

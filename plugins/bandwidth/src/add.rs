@@ -1,6 +1,6 @@
 //! ADD: find the host's end, make the IFB, limit both directions; the IFB joins the result.
 
-use crate::config::{self, Plan};
+use crate::config::Plan;
 use crate::ifb::{self, Names};
 use crate::limit::Limit;
 use crate::shape;
@@ -9,6 +9,7 @@ use kernel::rtnl::Rtnl;
 use spec::error::Result;
 use spec::request::Add;
 use spec::result::{Interface, Success};
+use steps::chained;
 use steps::host_end;
 use steps::label::Label;
 use steps::sockets::Sockets;
@@ -16,7 +17,7 @@ use steps::undo::Undo;
 
 pub(crate) fn add(call: &Add) -> Result<Success> {
     let plan = Plan::new(&call.config)?;
-    let mut result = config::previous(&call.config)?.clone();
+    let mut result = chained::prev_result(&call.config)?.clone();
     if plan.is_empty() {
         return Ok(result);
     }

@@ -1,6 +1,6 @@
 //! CHECK: both directions are limited as planned, and what the container sends goes through its IFB.
 
-use crate::config::{self, Plan};
+use crate::config::Plan;
 use crate::ifb::{self, Names};
 use crate::limit::Limit;
 use crate::shape;
@@ -8,13 +8,14 @@ use kernel::link::Link;
 use kernel::rtnl::Rtnl;
 use spec::error::{Error, Result};
 use spec::request::Check;
+use steps::chained;
 use steps::host_end;
 use steps::label::Label;
 use steps::sockets::Sockets;
 
 pub(crate) fn check(call: &Check) -> Result<()> {
     let plan = Plan::new(&call.config)?;
-    let result = config::previous(&call.config)?;
+    let result = chained::prev_result(&call.config)?;
     if plan.is_empty() {
         return Ok(());
     }

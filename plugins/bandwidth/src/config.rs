@@ -3,8 +3,7 @@
 use crate::limit::Limit;
 use serde::Deserialize;
 use spec::config::Config;
-use spec::error::{Error, Result};
-use spec::result::Success;
+use spec::error::Result;
 
 /// The keys as they stand in the configuration. Any of the first four, at whatever value, makes the capability
 /// count for nothing.
@@ -77,15 +76,6 @@ impl Plan {
 /// if it had: it must not keep what was made from being removed.
 pub(crate) fn may_have_limited(config: &Config) -> bool {
     !Plan::new(config).is_ok_and(|plan| plan.is_empty())
-}
-
-/// The result of the plugin before, without which there is nothing to limit.
-///
-/// # Errors
-/// Code 7 when there is none.
-pub(crate) fn previous(config: &Config) -> Result<&Success> {
-    let missing = |error: Error| error.context("bandwidth must be called as chained plugin");
-    config.required_prev_result().map_err(missing)
 }
 
 #[cfg(test)]

@@ -63,5 +63,7 @@ pub fn peer(host: &mut Rtnl, inside: &Link) -> Result<Option<Link>> {
 
 /// Whether the result has this link as an interface on the host.
 pub fn is_in(result: &Success, link: &Link) -> bool {
-    result.interfaces.iter().any(|interface| interface.sandbox.is_none() && interface.name == link.name)
+    let on_host = |sandbox: Option<&str>| sandbox.is_none_or(str::is_empty);
+    let mut interfaces = result.interfaces.iter();
+    interfaces.any(|interface| on_host(interface.sandbox.as_deref()) && interface.name == link.name)
 }
