@@ -5,9 +5,9 @@ ARCH   := $(shell uname -m)
 MUSL   := $(ARCH)-unknown-linux-musl
 TARGET ?= $(shell sh deploy/build-target.sh $(MUSL))
 
-CNI_PLUGINS := bridge ptp loopback portmap firewall tuning host-local static
+CNI_PLUGINS := bridge ptp loopback portmap firewall bandwidth tuning host-local static
 PROGRAMS    := net-ctl
-BUILD       := -p bridge -p ptp -p loopback -p portmap -p firewall -p tuning -p ipam -p net-ctl
+BUILD       := -p bridge -p ptp -p loopback -p portmap -p firewall -p bandwidth -p tuning -p ipam -p net-ctl
 CARGO       ?= cargo
 OUT         := target/$(TARGET)/release
 

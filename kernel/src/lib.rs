@@ -18,6 +18,7 @@ pub mod socket;
 pub mod spare;
 mod sys;
 pub mod sysctl;
+pub mod tc;
 pub mod watch;
 
 pub use error::{Error, Result};

@@ -3,14 +3,15 @@
 mod attrs;
 pub mod bridge;
 mod change;
+pub mod ifb;
 mod mac;
 mod parse;
 pub mod removal;
 pub mod veth;
 
 pub use change::{
-    LinkUp, arp_notify, removal, set_alias, set_allmulti, set_down, set_mac, set_master, set_mtu,
-    set_promisc, set_tx_queue_len, set_up,
+    LinkUp, arp_notify, removal, set_alias, set_alias_of, set_allmulti, set_down, set_mac, set_master,
+    set_mtu, set_promisc, set_tx_queue_len, set_up,
 };
 pub use mac::{Mac, MacError};
 pub use removal::remove_early;

@@ -13,6 +13,7 @@ mod real {
     mod refusal;
     mod removal;
     mod route;
+    mod tc;
     mod up;
     mod veth;
 }

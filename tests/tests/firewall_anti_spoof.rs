@@ -264,6 +264,6 @@ fn a_container_without_a_host_end_is_refused(lab: &Lab) {
     let before = lab.state();
     let conf = json!({"cniVersion": "1.0.0", "name": "net", "type": "firewall", "antiSpoof": true})
         .with_prev(&result);
-    lab.plugin("firewall").add(&c1, &conf).fails(999, &["host's end of eth0", "other end"]);
+    lab.plugin("firewall").add(&c1, &conf).fails(7, &["interface eth0", "no end on the host"]);
     before.assert_same(&lab.state(), "a refused ADD");
 }

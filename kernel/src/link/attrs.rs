@@ -27,6 +27,7 @@ pub(super) const IFLA_IFALIAS: u16 = 20;
 pub(super) const IFLA_AF_SPEC: u16 = 26;
 pub(super) const IFLA_NET_NS_FD: u16 = 28;
 pub(super) const IFLA_EXT_MASK: u16 = 29;
+pub(super) const IFLA_NUM_TX_QUEUES: u16 = 31;
 pub(super) const IFLA_CARRIER: u16 = 33;
 pub(super) const IFLA_LINK_NETNSID: u16 = 37;
 

@@ -2,8 +2,9 @@
 
 use super::Mac;
 use super::attrs::{
-    AF_INET, IFF_ALLMULTI, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_INET_CONF,
-    IFLA_MASTER, IFLA_MTU, IFLA_TXQLEN, IPV4_DEVCONF_ARP_NOTIFY, RTM_DELLINK, RTM_SETLINK, message,
+    AF_INET, IFF_ALLMULTI, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_IFNAME,
+    IFLA_INET_CONF, IFLA_MASTER, IFLA_MTU, IFLA_TXQLEN, IPV4_DEVCONF_ARP_NOTIFY, RTM_DELLINK, RTM_SETLINK,
+    message,
 };
 use crate::netlink::{ACK, Message, NESTED, REQUEST};
 use crate::rtnl::Request;
@@ -54,6 +55,15 @@ pub fn set_alias(index: u32, alias: &str) -> Request {
     // No closing NUL, which would count as text: an alias of length 0 is how one is removed.
     let message = flags(index, 0, 0).attr(IFLA_IFALIAS, alias.as_bytes());
     Request::new("set alias of", format!("{} to {alias:?}", link(index)), message)
+}
+
+/// `ip link set NAME alias TEXT`, by name, so that it can go in one send with what makes the link: the kernel
+/// carries out a send in one system call, and a link without its mark cannot be left behind by a kill.
+pub fn set_alias_of(name: &str, alias: &str) -> Request {
+    let message = message(RTM_SETLINK, REQUEST | ACK, 0, 0, 0)
+        .attr_str(IFLA_IFNAME, name)
+        .attr(IFLA_IFALIAS, alias.as_bytes());
+    Request::new("set alias of", format!("{name} to {alias:?}"), message)
 }
 
 /// `ip link set IF master BRIDGE`, or `nomaster` for `None`.

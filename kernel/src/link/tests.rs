@@ -9,6 +9,7 @@ use super::attrs::{
     IFLA_BRPORT_STATE, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, RTM_NEWLINK,
 };
 use super::bridge::{Bridge, VlanSide, Vlans, port_flags, set_vlan_filtering};
+use super::ifb::{self, Ifb};
 use super::veth::Veth;
 use super::*;
 use crate::netlink::{hex, replies};
@@ -145,6 +146,27 @@ fn create_veth() {
          08001c00 {fd} 09000300 65746830 00000000"
     );
     assert_eq!(shows(&veth.create()), expected);
+}
+
+#[test]
+fn create_ifb() {
+    // ip link add bwp70 up mtu 1400 txqueuelen 0 type ifb
+    let expected = format!(
+        "48000000 10000506 {HEADER} 00000000 00000000 01000000 01000000 08000400 78050000 08000d00 00000000 \
+         0a000300 62777037 30000000 0c001200 07000100 69666200"
+    );
+    assert_eq!(shows(&Ifb { name: "bwp70", mtu: 1400 }.create()), expected);
+    // ip link set dev p0 alias hello, by the name
+    let expected = format!(
+        "34000000 13000500 {HEADER} 00000000 00000000 00000000 00000000 07000300 70300000 09001400 68656c6c 6f000000"
+    );
+    assert_eq!(shows(&set_alias_of("p0", "hello")), expected);
+    // ip link add ifb-probe numtxqueues 0 type ifb, which ip itself does not send
+    let expected = format!(
+        "44000000 10000506 {HEADER} 00000000 00000000 00000000 00000000 08001f00 00000000 \
+         0e000300 6966622d 70726f62 65000000 0c001200 07000100 69666200"
+    );
+    assert_eq!(shows(&ifb::probe()), expected);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A pair of virtual Ethernet links, each end born where it is to live.
 
 use super::attrs::{
-    IFF_UP, IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
-    IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, RTM_NEWLINK, RTM_SETLINK, message,
+    IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_NET_NS_FD, RTM_NEWLINK, message,
 };
-use super::{LinkRef, Mac, get};
+use super::{LinkRef, Mac, get, set_alias_of};
 use crate::error::Result;
 use crate::netlink::{ACK, CREATE, EXCL, Message, REQUEST};
 use crate::netns::NetNs;
@@ -51,14 +51,9 @@ impl Veth<'_> {
         Request::new("create veth", object, message)
     }
 
-    /// `ip link set HOST alias TEXT`, by name, so that it can go in one send with [`Veth::create`]: the
-    /// kernel carries out a send in one system call, and a pair without its mark cannot be left behind by a
-    /// kill.
+    /// `ip link set HOST alias TEXT`, to go in one send with [`Veth::create`].
     pub fn mark(&self, alias: &str) -> Request {
-        let message = message(RTM_SETLINK, REQUEST | ACK, 0, 0, 0)
-            .attr_str(IFLA_IFNAME, self.host_name)
-            .attr(IFLA_IFALIAS, alias.as_bytes());
-        Request::new("set alias of", format!("{} to {alias:?}", self.host_name), message)
+        set_alias_of(self.host_name, alias)
     }
 
     /// Makes the pair and marks it, in one send. Gives the index of the container's end, in its own

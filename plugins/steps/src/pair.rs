@@ -3,7 +3,7 @@
 
 mod removal;
 
-pub use removal::{remove, remove_stale};
+pub use removal::{find_marked, remove, remove_stale};
 
 use crate::label::Label;
 use crate::sockets::Sockets;

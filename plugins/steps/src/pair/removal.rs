@@ -76,8 +76,11 @@ pub(super) fn remove_marked(host: &mut Rtnl, name: &str, label: &Label) -> Resul
     }
 }
 
-/// Finds the host's end by name and mark.
-fn find_marked(host: &mut Rtnl, label: &Label) -> Result<Option<Link>> {
+/// Finds the host's end by name and mark; needs neither namespace nor result.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn find_marked(host: &mut Rtnl, label: &Label) -> Result<Option<Link>> {
     for attempt in 0..NAME_ATTEMPTS {
         match link::get(host, LinkRef::Name(&label.host_ifname(attempt)))? {
             Some(link) if is_marked(&link, label) => {

@@ -1,4 +1,4 @@
-//! One network namespace as text: links, addresses, routes, policy rules, sysctls, nf_tables.
+//! One network namespace as text: links, qdiscs, addresses, routes, policy rules, sysctls, nf_tables.
 use std::fmt::Write;
 use std::process::Command;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub(super) fn describe() -> String {
     links.as_array().into_iter().flatten().for_each(|one| link(one, &mut text));
     let mut lines: Vec<_> = routes.as_array().into_iter().flatten().filter_map(route).collect();
     lines.extend(rules.as_array().into_iter().flatten().filter_map(rule));
+    lines.extend(qdiscs());
     lines.extend(SYSCTLS.iter().map(|path| format!("sysctl {path}={}\n", sysctl(path))));
     lines.sort();
     text + &lines.concat() + &super::ruleset::describe()
@@ -128,6 +129,15 @@ fn rule(rule: &Value) -> Option<String> {
     }
     let pairs = rule.as_object().into_iter().flatten().map(|(key, value)| format!("{key} {}", plain(value)));
     Some(format!("rule {}\n", pairs.collect::<Vec<_>>().join(" ")))
+}
+
+/// Qdiscs that somebody has put on a link; those that the kernel put there have no number.
+fn qdiscs() -> Vec<String> {
+    let all = command::run("tc qdisc show");
+    let set = |line: &&str| line.split(' ').nth(2).is_some_and(|handle| handle != "0:");
+    // What htb counts is no state.
+    let state = |line: &str| line.split(" direct_packets_stat").next().unwrap_or_default().trim().to_owned();
+    all.lines().filter(set).map(|line| state(line) + "\n").collect()
 }
 
 fn sysctl(path: &str) -> String {
