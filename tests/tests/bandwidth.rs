@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
+use tests::lab::chain::Chain;
 use tests::lab::conf::{self, Change};
 use tests::lab::rate::Receiver;
 use tests::lab::{Container, Lab, Netns, Outcome, Plugin, Plugins, answer, command, rate, traffic};
@@ -44,6 +45,7 @@ tests::conformance! {
         what_we_made_the_reference_removes,
         after_the_bridge_of_the_reference,
         before_the_bandwidth_of_the_reference,
+        at_the_end_of_a_whole_list,
     ]
 }
 
@@ -317,12 +319,13 @@ fn check_tells_what_differs(lab: &Lab) {
     limited.check().failure();
 }
 
-/// Bits of each second within `allowed` percent of the rate.
-fn assert_near(what: &str, bits: &[u64], rate: u64, allowed: u64) {
-    for (second, bits) in bits.iter().enumerate() {
-        let (least, most) = (rate * (100 - allowed) / 100, rate * (100 + allowed) / 100);
-        assert!((least..=most).contains(bits), "{what}: second {second}: {bits} of {rate} bits");
-    }
+/// No second has more than the rate and a tenth, and all together have not less than it by a tenth. (One alone may: a
+/// lost packet at the end of what TCP has under way costs a fifth of a second.)
+fn assert_near(what: &str, bits: &[u64], rate: u64) {
+    let total = rate * bits.len() as u64;
+    assert!(bits.iter().all(|bits| *bits <= rate * 11 / 10), "{what}: more than {rate} bits: {bits:?}");
+    assert!(bits.iter().sum::<u64>() >= total * 9 / 10, "{what}: less than {rate} bits: {bits:?}");
+    assert!(bits[0] >= rate / 2, "{what}: much less than {rate} bits in the first second: {bits:?}");
 }
 
 impl Limited {
@@ -355,8 +358,8 @@ fn both_directions(lab: &Lab, seconds: u64, measure: fn(&Netns, Receiver<'_>, u6
             let (host, inside) = (lab.host(), one.inside(place));
             let into = scope.spawn(move || measure(host, inside, seconds));
             let out = measure(&two.container.netns, two.outside(lab, place), seconds);
-            assert_near(&format!("into a container by {}", inside.address), &into.join().unwrap(), rate, 10);
-            assert_near(&format!("out of a container to {}", GATEWAYS[place]), &out, rate, 10);
+            assert_near(&format!("into a container by {}", inside.address), &into.join().unwrap(), rate);
+            assert_near(&format!("out of a container to {}", GATEWAYS[place]), &out, rate);
         });
     }
     one.check().quiet();
@@ -383,8 +386,7 @@ fn iperf_sees_the_limit(lab: &Lab) {
 fn a_low_rate_is_reached(lab: &Lab) {
     let limited = Limited::new(lab, automatic(MBIT));
     let bits = rate::tcp(lab.host(), limited.inside(0), 5);
-    assert_near("1 Mbit/s", &[bits.iter().sum::<u64>() / 5], MBIT, 10);
-    assert_near("1 Mbit/s, first second", &bits[..1], MBIT, 15);
+    assert_near("1 Mbit/s", &bits, MBIT);
 }
 
 fn a_burst_that_was_given_is_honoured(lab: &Lab) {
@@ -392,8 +394,8 @@ fn a_burst_that_was_given_is_honoured(lab: &Lab) {
     let conf = bandwidth().with("ingressRate", 20 * MBIT).with("ingressBurst", 40 * MBIT);
     let limited = Limited::new(lab, conf);
     let bits = rate::tcp(lab.host(), limited.inside(0), 3);
-    assert_near("the first second with its burst", &bits[..1], 60 * MBIT, 10);
-    assert_near("after the burst", &bits[1..], 20 * MBIT, 10);
+    assert_near("the first second with its burst", &bits[..1], 60 * MBIT);
+    assert_near("after the burst", &bits[1..], 20 * MBIT);
 }
 
 fn bad_numbers_are_refused_and_leave_nothing(lab: &Lab) {
@@ -652,7 +654,7 @@ fn after_the_bridge_of_the_reference(lab: &Lab) {
     let limited = Limited::by(lab, theirs("bridge"), lab.plugin("bandwidth"), automatic(20 * MBIT));
     limited.check().quiet();
     let bits = rate::tcp(&limited.container.netns, limited.outside(lab, 0), 2);
-    assert_near("out, after the reference's bridge", &bits, 20 * MBIT, 10);
+    assert_near("out, after the reference's bridge", &bits, 20 * MBIT);
     // Without the result nothing but the redirection says whose the host's end is.
     limited.shaper.del(&limited.container, &limited.conf).quiet();
     assert!(traffic::ping(&limited.container.netns, "10.77.0.1"));
@@ -667,5 +669,24 @@ fn before_the_bandwidth_of_the_reference(lab: &Lab) {
     limited.check().quiet();
     assert!(traffic::ping(&limited.container.netns, "10.77.0.1"));
     limited.end();
+    lab.state().assert_nothing_attached();
+}
+
+fn at_the_end_of_a_whole_list(lab: &Lab) {
+    let bare = |conf: Value| conf.without("name").without("cniVersion");
+    let plugins = vec![
+        bare(network().with("ipMasq", true)),
+        json!({"type": "firewall", "antiSpoof": true}),
+        bare(limits()),
+    ];
+    let chain = Chain::new(lab, plugins);
+    let c1 = lab.container("c1");
+    let result = chain.add(&c1);
+    chain.check(&c1, &result);
+    for gateway in GATEWAYS {
+        assert!(traffic::ping(&c1.netns, gateway), "ping {gateway}");
+    }
+    chain.del(&c1, &result);
+    assert_eq!(ifbs(), Vec::<String>::new());
     lab.state().assert_nothing_attached();
 }
