@@ -126,7 +126,7 @@ fn what_cannot_be_is_refused_without_a_trace(lab: &Lab) {
         (firewall().with("ingressPolicy", "deny"), &result, 7, ["deny", "same-bridge"]),
         (firewall().with("ingressPolicy", "same-bridge"), &outside_only, 7, ["bridge", "first interface"]),
         (firewall().with("iptablesAdminChainName", "a\nb"), &result, 7, ["chain", "letters"]),
-        (firewall().with("antiSpoof", true), &outside_only, 999, ["eth0", "prevresult"]),
+        (firewall().with("antiSpoof", true), &outside_only, 7, ["eth0", "prevresult"]),
         (firewall().with("antiSpoof", "yes"), &result, 6, ["antiSpoof", "boolean"]),
     ] {
         run(lab, "ADD", &c1, &request(&keys, prev)).fails(code, &words);

@@ -88,7 +88,7 @@ fn write(label: &Label, forward: &Forward) -> Result<()> {
         Backend::Nftables => nftables::ensure(label, &forward.addresses, forward.ingress.as_ref()),
         Backend::Iptables => {
             nftables::ensure_port(label, forward.ingress.as_ref())?;
-            iptables::ensure(forward, &record::lock::<Forward>()?)
+            iptables::ensure(forward, &record::lock()?)
         }
         Backend::Firewalld => {
             nftables::ensure(label, &[], forward.ingress.as_ref())?;
@@ -159,7 +159,7 @@ impl<'a> Removal<'a> {
         let known = reported.is_some() || recorded.is_some();
         let all: BTreeSet<IpAddr> = [reported, recorded].into_iter().flatten().flatten().copied().collect();
         let by_iptables = record.as_ref().is_some_and(|record| record.backend == Backend::Iptables);
-        let lock = by_iptables.then(record::lock::<Forward>).transpose()?;
+        let lock = by_iptables.then(record::lock).transpose()?;
         Ok(Removal { label, record, addresses: known.then(|| all.into_iter().collect()), _lock: lock })
     }
 

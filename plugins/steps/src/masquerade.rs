@@ -56,7 +56,7 @@ impl Masquerade {
     /// Waits for an `iptables-restore` that outlived the ADD that started it and was killed: what it still wrote can
     /// be removed then.
     fn lock_out(&self) -> Result<Option<Lock>> {
-        (self.backend == Backend::Iptables).then(record::lock::<Masquerade>).transpose()
+        (self.backend == Backend::Iptables).then(record::lock).transpose()
     }
 }
 
@@ -87,7 +87,7 @@ fn write(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
     match backend {
         Backend::Nftables => nftables::ensure(label, addresses),
         Backend::Iptables => {
-            let lock = record::lock::<Masquerade>()?;
+            let lock = record::lock()?;
             remove_rules(label, Some(&[]))?;
             iptables::ensure(label, addresses, &lock)
         }

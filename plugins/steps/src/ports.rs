@@ -248,7 +248,7 @@ pub fn available(backend: Backend) -> Result<()> {
 
 /// Held by whoever looks whether ports are free and takes them.
 fn lock() -> Result<Lock> {
-    record::lock::<Ports>()
+    record::lock()
 }
 
 /// The error for a port that somebody else has.

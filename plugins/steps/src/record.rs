@@ -87,13 +87,13 @@ pub fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
     Ok(entry.map(from_entry))
 }
 
-/// Held by whoever looks what is free and takes it, or has another program write rules of this kind.
+/// Held by whoever looks what is free and takes it, or has another program write rules: one lock for all, which is the
+/// directory's own.
 ///
 /// # Errors
 /// The directory cannot be made.
-pub fn lock<T: Recorded>() -> Result<Lock> {
-    let path = path(&format!("{}.lock", T::KIND));
-    or_with_directory(|| Lock::acquire(&path, 0o600))
+pub fn lock() -> Result<Lock> {
+    or_with_directory(|| Lock::acquire_directory(Path::new(DIRECTORY)))
 }
 
 /// Removes the record of the attachment, after its rules; fine when there is none.
