@@ -220,7 +220,7 @@ fn del_bears_keys_of_the_wrong_type(lab: &Lab) {
     let chain = list(lab, firewall().with("antiSpoof", true));
     let c1 = lab.container("c1");
     let result = chain.add(&c1);
-    for plugin in ["firewall", "portmap", "bandwidth", "tuning", "bridge", "ptp"] {
+    for plugin in ["firewall", "portmap", "bandwidth", "tuning", "bridge"] {
         let mut conf = request(&json!({"type": plugin}), &result);
         wrong.as_object().unwrap().iter().for_each(|(key, value)| conf[key] = value.clone());
         let before = lab.state();
