@@ -65,5 +65,5 @@ fn needs_iptables(nft: &mut Nft, tool: &Tool) -> Result<bool> {
 fn refuses(rule: &RuleFound) -> bool {
     rule.verdicts.contains(&Verdict::Drop)
         || rule.expressions.iter().any(|name| name == "reject")
-        || rule.extensions.iter().any(|name| name == "REJECT")
+        || rule.extends_by("REJECT")
 }
