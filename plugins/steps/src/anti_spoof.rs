@@ -23,6 +23,7 @@ use crate::best_effort::BestEffort;
 use crate::chained;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::ruleset;
 use crate::sockets::Sockets;
 use crate::stale::Stale;
 use crate::table::{BRIDGE, INET};
@@ -216,7 +217,7 @@ pub fn check(label: &Label, guard: &Guard) -> Result<()> {
     let comment = label.comment();
     for (set, element) in TABLES.iter().flat_map(|table| guard.elements(*table, &comment)) {
         let found = nft.element(set, element.key().clone())?;
-        if !found.is_some_and(|found| found.comment.is_some_and(|comment| label.marks(&comment))) {
+        if !ruleset::is_marked(found.as_ref(), label) {
             return Err(lost(&format!("an element of set {set} is missing")));
         }
     }
@@ -249,7 +250,7 @@ pub fn forget(label: &Label) -> Result<()> {
 /// # Errors
 /// The kernel refused; what is not there is no error.
 pub fn remove(label: &Label) -> Result<()> {
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         let deletions = deletions(&mut nft, label, true)?;
         nft.remove(deletions)?;
     }
@@ -261,7 +262,7 @@ pub fn remove(label: &Label) -> Result<()> {
 /// # Errors
 /// The kernel refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         let deletions = marked(&mut nft, |mark| stale.is(mark))?;
         nft.remove(deletions)?;
     }
@@ -282,8 +283,7 @@ fn on_record(nft: &mut Nft, label: &Label, guard: &Guard) -> Result<Vec<Request>
     let mut deletions = Vec::new();
     for (set, element) in TABLES.iter().flat_map(|table| guard.elements(*table, "")) {
         let found = nft.element(set, element.key().clone())?;
-        let ours = found.filter(|found| found.comment.as_deref().is_some_and(|mark| label.marks(mark)));
-        deletions.extend(ours.into_iter().flat_map(|found| set.delete_elements(&[Element::new(found.key)])));
+        deletions.extend(ruleset::deletions(set, found, |mark| label.marks(mark)));
     }
     Ok(deletions)
 }
@@ -291,10 +291,7 @@ fn on_record(nft: &mut Nft, label: &Label, guard: &Guard) -> Result<Vec<Request>
 fn marked(nft: &mut Nft, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
     for set in TABLES.iter().flat_map(|table| SETS.map(|name| table.set(name))) {
-        let found = nft.elements(set)?.into_iter();
-        let chosen = found.filter(|found| found.comment.as_deref().is_some_and(&chosen));
-        let elements: Vec<Element<'_>> = chosen.map(|found| Element::new(found.key)).collect();
-        deletions.extend(set.delete_elements(&elements));
+        deletions.extend(ruleset::deletions(set, nft.elements(set)?, &chosen));
     }
     Ok(deletions)
 }

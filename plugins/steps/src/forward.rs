@@ -17,8 +17,8 @@ pub use choice::{Wish, choose};
 
 use crate::best_effort::BestEffort;
 use crate::label::Label;
-use crate::masquerade::open_if_supported;
 use crate::record::{self, Recorded};
+use crate::ruleset::open_if_supported;
 use crate::stale::Stale;
 use kernel::lock::Lock;
 use kernel::nft::{Nft, Request};

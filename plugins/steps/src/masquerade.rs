@@ -9,10 +9,10 @@ mod nftables;
 use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::ruleset::open_if_supported;
 use crate::stale::Stale;
 use crate::undo::Undo;
 use ipnet::IpNet;
-use kernel::error::Errno;
 use kernel::lock::Lock;
 use kernel::nft::Nft;
 use serde::{Deserialize, Serialize};
@@ -165,15 +165,6 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         record::remove::<Masquerade>(&gone.label)?;
     }
     record::remove_stale_unreadable::<Masquerade>(stale)
-}
-
-/// `None` where this kernel has no nf_tables: then there is nothing to remove either.
-pub(crate) fn open_if_supported() -> Result<Option<Nft>> {
-    match Nft::open() {
-        Ok(nft) => Ok(Some(nft)),
-        Err(error) if error.errno() == Errno::PROTONOSUPPORT => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Whether this backend can work here, for STATUS.

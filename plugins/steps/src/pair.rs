@@ -178,7 +178,7 @@ fn refuse_taken(sockets: &mut Sockets, attachment: &Attachment) -> Result<()> {
 }
 
 fn is_marked(link: &Link, label: &Label) -> bool {
-    link.alias.as_deref().is_some_and(|alias| label.marks(alias))
+    label.is_on(link.alias.as_deref())
 }
 
 /// The error for an interface that somebody removed while it was being made.

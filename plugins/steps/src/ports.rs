@@ -18,7 +18,7 @@ pub use mapping::{HostPorts, Mapping, Protocol};
 use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
-use crate::release;
+use crate::ruleset;
 use crate::stale::Stale;
 use ipnet::IpNet;
 use kernel::lock::Lock;
@@ -184,15 +184,12 @@ pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
 
 fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
     let _lock = known.filter(|ports| ports.are_removed_under_lock()).map(|_| lock()).transpose()?;
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
         let mut deletions = nftables::deletions(&mut nft, label, known)?;
         deletions.extend(iptables::deletions(&mut nft, label)?);
         deletions.extend(reference::deletions(&mut nft, label)?);
-        if !deletions.is_empty() {
-            nft.remove(deletions)?;
-            release::without_waiting(nft);
-        }
+        ruleset::remove(nft, deletions)?;
     }
     iptables::remove_legacy(label)
 }
@@ -205,7 +202,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     let records = record::list_stale::<Ports>(stale)?;
     let lock = records.iter().any(|gone| gone.what.are_removed_under_lock()).then(lock).transpose()?;
     let mut handed = Vec::new();
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
         nft.remove(deletions)?;

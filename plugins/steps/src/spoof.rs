@@ -13,6 +13,7 @@
 use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::ruleset;
 use crate::stale::Stale;
 use crate::table::BRIDGE as TABLE;
 use kernel::error::forgive_existing;
@@ -91,7 +92,7 @@ pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
         )));
     }
     let guarded = nft.element(GUARDED, Value::ifname(port))?;
-    if !guarded.is_some_and(|found| found.comment.as_deref().is_some_and(|comment| label.marks(comment))) {
+    if !ruleset::is_marked(guarded.as_ref(), label) {
         return Err(Error::internal(format!("MAC spoof check of port {port}: not in set {GUARDED}")));
     }
     let bound = mac.map(|mac| nft.element(BOUND, pair(port, mac))).transpose()?.flatten();
@@ -109,10 +110,10 @@ pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
 /// # Errors
 /// The kernel refused; what is not there is no error.
 pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
-    let Some(mut nft) = crate::masquerade::open_if_supported()? else {
+    let Some(mut nft) = ruleset::open_if_supported()? else {
         return Ok(None);
     };
-    let mut deletions = elements_of(&mut nft, |comment, _| label.marks(comment))?;
+    let mut deletions = elements_of(&mut nft, |mark| label.marks(mark))?;
     deletions.extend(of_reference(&mut nft, attachment)?);
     nft.remove(deletions)?;
     record::remove::<Bound>(label)?;
@@ -124,10 +125,10 @@ pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
 /// # Errors
 /// The kernel refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
-    let Some(mut nft) = crate::masquerade::open_if_supported()? else {
+    let Some(mut nft) = ruleset::open_if_supported()? else {
         return Ok(());
     };
-    let deletions = elements_of(&mut nft, |comment, _| stale.is(comment))?;
+    let deletions = elements_of(&mut nft, |mark| stale.is(mark))?;
     nft.remove(deletions)?;
     for gone in record::list_stale::<Bound>(stale)? {
         record::remove::<Bound>(&gone.label)?;
@@ -135,17 +136,11 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     record::remove_stale_unreadable::<Bound>(stale)
 }
 
-/// The deletions of the elements of both sets that `chosen` picks by comment and port.
-fn elements_of(nft: &mut Nft, chosen: impl Fn(&str, &str) -> bool) -> Result<Vec<Request>> {
+/// The deletions of the elements of both sets whose mark is chosen.
+fn elements_of(nft: &mut Nft, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
-    for (set, key) in [(GUARDED, GUARDED_KEY), (BOUND, BOUND_KEY)] {
-        for found in nft.elements(set)? {
-            let port =
-                found.key.split(key).and_then(|values| Some(values.first()?.as_text())).unwrap_or_default();
-            if chosen(found.comment.as_deref().unwrap_or_default(), &port) {
-                deletions.extend(set.delete_elements(&[Element::new(found.key)]));
-            }
-        }
+    for set in [GUARDED, BOUND] {
+        deletions.extend(ruleset::deletions(set, nft.elements(set)?, &chosen));
     }
     Ok(deletions)
 }

@@ -2,7 +2,7 @@
 
 use super::{ADMIN_CHAIN, Backend, firewalld};
 use crate::iptables::{TOOLS, Tool};
-use crate::masquerade::open_if_supported;
+use crate::ruleset::open_if_supported;
 use kernel::nft::{Nft, Policy, RuleFound, Verdict};
 use spec::error::Result;
 use std::net::IpAddr;

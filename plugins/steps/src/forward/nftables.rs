@@ -31,6 +31,7 @@
 
 use super::Ingress;
 use crate::label::Label;
+use crate::ruleset;
 use crate::stale::Stale;
 use crate::table::{BRIDGE, INET};
 use kernel::error::{Errno, forgive_existing};
@@ -112,7 +113,7 @@ pub(super) fn check(label: &Label, addresses: &[IpAddr], ingress: Option<&Ingres
     for address in addresses {
         let set = accepting(address);
         let found = nft.element(set, *address)?;
-        if !found.is_some_and(|found| found.comment.is_some_and(|comment| label.marks(&comment))) {
+        if !ruleset::is_marked(found.as_ref(), label) {
             return Err(lost(&address.to_string(), set));
         }
     }
@@ -138,7 +139,7 @@ fn check_isolated(nft: &mut Nft, label: &Label, ingress: Option<&Ingress>) -> Re
         return Err(flushed(PORTS));
     }
     let found = nft.element(ISOLATED, Value::ifname(port))?;
-    match found.is_some_and(|found| found.comment.is_some_and(|comment| label.marks(&comment))) {
+    match ruleset::is_marked(found.as_ref(), label) {
         true => Ok(()),
         false => Err(lost(&format!("port {port}"), ISOLATED)),
     }
@@ -169,19 +170,27 @@ pub(super) fn deletions(
     match addresses {
         Some(addresses) => {
             for address in addresses {
-                deletions.extend(deletion(nft, accepting(address), (*address).into(), ours)?);
+                deletions.extend(ruleset::deletions(
+                    accepting(address),
+                    nft.element(accepting(address), *address)?,
+                    ours,
+                ));
             }
         }
         None => {
-            deletions.extend(marked(nft, ACCEPT4, ours)?);
-            deletions.extend(marked(nft, ACCEPT6, ours)?);
+            deletions.extend(ruleset::deletions(ACCEPT4, nft.elements(ACCEPT4)?, ours));
+            deletions.extend(ruleset::deletions(ACCEPT6, nft.elements(ACCEPT6)?, ours));
         }
     }
     match recorded {
-        None => deletions.extend(marked(nft, ISOLATED, ours)?),
+        None => deletions.extend(ruleset::deletions(ISOLATED, nft.elements(ISOLATED)?, ours)),
         Some(ingress) => {
             if let Some(port) = port(ingress) {
-                deletions.extend(deletion(nft, ISOLATED, Value::ifname(port).into(), ours)?);
+                deletions.extend(ruleset::deletions(
+                    ISOLATED,
+                    nft.element(ISOLATED, Value::ifname(port))?,
+                    ours,
+                ));
             }
         }
     }
@@ -192,7 +201,7 @@ pub(super) fn deletions(
 pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
     for set in [ACCEPT4, ACCEPT6, ISOLATED] {
-        deletions.extend(marked(nft, set, |mark| stale.is(mark))?);
+        deletions.extend(ruleset::deletions(set, nft.elements(set)?, |mark| stale.is(mark)));
     }
     Ok(deletions)
 }
@@ -200,19 +209,6 @@ pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Re
 pub(super) fn available() -> Result<()> {
     Nft::open()?.has_table(INET)?;
     Ok(())
-}
-
-fn deletion(nft: &mut Nft, set: Set<'_>, key: Key, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
-    let found = nft.element(set, key)?;
-    let found = found.filter(|found| found.comment.as_deref().is_some_and(chosen));
-    Ok(found.map(|found| set.delete_elements(&[Element::new(found.key)])).unwrap_or_default())
-}
-
-fn marked(nft: &mut Nft, set: Set<'_>, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
-    let found = nft.elements(set)?.into_iter();
-    let chosen = found.filter(|found| found.comment.as_deref().is_some_and(&chosen));
-    let elements: Vec<Element<'_>> = chosen.map(|found| Element::new(found.key)).collect();
-    Ok(set.delete_elements(&elements))
 }
 
 fn accepting(address: &IpAddr) -> Set<'static> {

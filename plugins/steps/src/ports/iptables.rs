@@ -9,9 +9,8 @@ mod standing;
 use super::{Backend, Mapping, Ports, lock, taken};
 use crate::iptables::{self, TOOLS, Tool, jump_target};
 use crate::label::Label;
-use crate::masquerade::open_if_supported;
 use crate::record::{self, Found};
-use crate::release;
+use crate::ruleset::{self, open_if_supported};
 use crate::stale::Stale;
 use kernel::lock::Lock;
 use kernel::nft::{Nft, Request, Verdict};
@@ -109,10 +108,7 @@ fn holder(label: &Label) -> String {
 fn clear(label: &Label) -> Result<()> {
     if let Some(mut nft) = open_if_supported()? {
         let deletions = deletions(&mut nft, label)?;
-        if !deletions.is_empty() {
-            nft.remove(deletions)?;
-            release::without_waiting(nft);
-        }
+        ruleset::remove(nft, deletions)?;
     }
     remove_legacy(label)
 }

@@ -5,7 +5,7 @@
 //! container on another network ([`siblings`]): they stay.
 
 use super::layout::{Group, TABLE};
-use super::{elements, is_marked, mark};
+use super::{elements, mark};
 use crate::label::Label;
 use crate::ports::{HostPorts, Mapping, Ports, siblings, taken};
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
@@ -69,7 +69,7 @@ pub(super) fn claim<'a>(
 impl<'a> Claim<'a> {
     /// Takes in who has the port.
     fn judge(&mut self, label: &Label, wish: Wish<'a>, set: Set<'a>, found: ElementFound) -> Result<()> {
-        if is_marked(found.comment.as_deref(), label) {
+        if label.marks(mark(&found)) {
             self.replace(set, found);
             return Ok(());
         }
