@@ -3,11 +3,15 @@
 //! Today's iptables keeps its rules in nf_tables, where chains of any name are looked up and removed over netlink.
 //! Where the old kernel tables are in use, their own `iptables-legacy` is executed.
 
+mod stale;
+
+pub(crate) use stale::StaleChains;
+
+use crate::execute::fed;
 use kernel::lock::Lock;
 use kernel::nft::{Chain, Family, Nft, Request, Table};
 use spec::error::{Error, Result};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 
@@ -98,12 +102,10 @@ impl Tool {
             .is_ok_and(|tables| tables.lines().any(|found| found == table))
     }
 
-    /// The rules of a chain of the old kernel tables; empty where there is no such chain.
-    ///
-    /// # Errors
-    /// `iptables-legacy` is missing.
-    pub fn legacy_rules(&self, table: &str, chain: &str) -> Result<String> {
-        list(self.legacy, table, &[chain])
+    /// The rules of a chain of the old kernel tables. `None` where there is no such chain, and where there is no
+    /// `iptables-legacy`: without one nothing can be removed there, and a DEL has to end all the same.
+    pub fn legacy_rules(&self, table: &str, chain: &str) -> Option<String> {
+        list(self.legacy, table, &[chain]).ok()
     }
 
     /// As [`Tool::restore`], for the old kernel tables.
@@ -114,18 +116,18 @@ impl Tool {
         restore(self.legacy_restore, script, Stdio::null())
     }
 
-    /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
-    /// not there. Nothing is executed where the table is not in use.
+    /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine where
+    /// [`Tool::legacy_rules`] finds none. Nothing is executed where the table is not in use.
     ///
     /// # Errors
-    /// `iptables-legacy` is missing, or refuses.
+    /// `iptables-legacy` refuses.
     pub fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
-        if !self.has_legacy(table) || list(self.legacy, table, &[chain]).is_err() {
+        if !self.has_legacy(table) || self.legacy_rules(table, chain).is_none() {
             return Ok(());
         }
         let mut script = format!("*{table}\n");
         for base in leading {
-            let rules = list(self.legacy, table, &[base]).unwrap_or_default();
+            let rules = self.legacy_rules(table, base).unwrap_or_default();
             for rule in rules.lines().filter(|rule| jump_target(rule) == Some(chain)) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(script, "{}", rule.replacen("-A ", "-D ", 1));
@@ -175,15 +177,8 @@ fn list(program: &str, table: &str, chain: &[&str]) -> Result<String> {
 
 fn restore(program: &str, input: &str, stdout: Stdio) -> Result<()> {
     let mut command = Command::new(program);
-    command.args(["--noflush", "--wait"]);
-    command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-    let outcome = command.spawn().and_then(|mut child| {
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes())?;
-        }
-        child.wait_with_output()
-    });
-    finished(program, outcome).map(drop)
+    command.args(["--noflush", "--wait"]).stdout(stdout);
+    finished(program, fed(&mut command, input)).map(drop)
 }
 
 fn finished(program: &str, outcome: std::io::Result<Output>) -> Result<Output> {

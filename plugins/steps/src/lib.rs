@@ -8,6 +8,7 @@ pub mod anti_spoof;
 pub mod apply;
 pub mod best_effort;
 pub mod chained;
+mod execute;
 pub mod forward;
 pub mod forwarding;
 pub mod gateway;

@@ -15,7 +15,6 @@
 use super::rule::{End, Rule, Target};
 use super::{Forward, Ingress};
 use crate::iptables::{TOOLS, Tool};
-
 use kernel::lock::Lock;
 use kernel::nft::{Nft, Request, RuleFound};
 use spec::error::{Error, Result};
@@ -99,7 +98,6 @@ pub(super) fn remove_legacy(addresses: &[IpAddr]) -> Result<()> {
         if rules.is_empty() || !tool.has_legacy(FILTER) {
             continue;
         }
-        // No such chain is no such rule.
         let there = tool.legacy_rules(FILTER, OURS).unwrap_or_default();
         let lines = there.lines().filter(|line| rules.iter().any(|rule| rule == line));
         let script: String = lines.map(|line| line.replacen("-A ", "-D ", 1) + "\n").collect();
