@@ -19,7 +19,6 @@
 
 mod rules;
 
-use crate::best_effort::BestEffort;
 use crate::chained;
 use crate::label::Label;
 use crate::record::{self, Recorded};
@@ -137,11 +136,14 @@ fn from_mac(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
-/// Binds the port. Safe to repeat.
+/// Binds the port. Safe to repeat: what the same attachment had before goes.
 ///
 /// # Errors
 /// The kernel refused; what was written before that is for [`remove`] to take back.
 pub fn ensure(label: &Label, guard: &Guard) -> Result<()> {
+    if record::get::<Guard>(label)?.is_some_and(|before| before != *guard) {
+        remove(label)?;
+    }
     record::put(label, guard)?;
     write(label, guard)
 }
@@ -162,7 +164,7 @@ fn write(label: &Label, guard: &Guard) -> Result<()> {
 /// Others may build the same at this moment: whoever comes second finds it there.
 fn build(nft: &mut Nft) -> Result<()> {
     let missing = missing(nft).map_err(no_bridges)?;
-    Ok(forgive_existing(nft.commit(&missing))?)
+    forgive_existing(nft.commit(&missing)).map_err(no_bridges)
 }
 
 /// The kernel only says "not supported", whatever it is that it does not support.
@@ -180,15 +182,11 @@ fn no_bridges(error: kernel::error::Error) -> Error {
 /// # Errors
 /// The kernel refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Guard>()?;
-    if !records.is_empty() {
+    // Each one by itself only looks whether the rules seem to be whole.
+    if !record::list::<Guard>()?.is_empty() {
         build(&mut Nft::open()?)?;
     }
-    for found in &records {
-        effort.note(write(&found.label, &found.what));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(write)
 }
 
 /// What is on record for the attachment.
@@ -266,8 +264,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         let deletions = marked(&mut nft, |mark| stale.is(mark))?;
         nft.remove(deletions)?;
     }
-    record::list_stale::<Guard>(stale)?.iter().try_for_each(|gone| forget(&gone.label))?;
-    record::remove_stale_unreadable::<Guard>(stale)
+    record::remove_stale::<Guard>(stale)
 }
 
 /// Whether the kernel can do it, for STATUS.

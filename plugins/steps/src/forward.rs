@@ -251,7 +251,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         let deletions = nftables::stale_deletions(&mut nft, stale)?;
         nft.remove(deletions)?;
     }
-    effort.note(record::remove_stale_unreadable::<Forward>(stale));
+    effort.note(record::remove_unreadable::<Forward>(stale));
     effort.finish()
 }
 

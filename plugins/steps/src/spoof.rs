@@ -10,7 +10,6 @@
 //!
 //! A port is one element of each set, marked like everything of an attachment.
 
-use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
 use crate::ruleset;
@@ -59,12 +58,7 @@ pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
 /// # Errors
 /// The kernel refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Bound>()?;
-    for found in &records {
-        effort.note(write(&found.label, &found.what.port, Mac(found.what.mac)));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(|label, Bound { port, mac }| write(label, port, Mac(*mac)))
 }
 
 fn write(label: &Label, port: &str, mac: Mac) -> Result<()> {
@@ -130,10 +124,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     };
     let deletions = elements_of(&mut nft, |mark| stale.is(mark))?;
     nft.remove(deletions)?;
-    for gone in record::list_stale::<Bound>(stale)? {
-        record::remove::<Bound>(&gone.label)?;
-    }
-    record::remove_stale_unreadable::<Bound>(stale)
+    record::remove_stale::<Bound>(stale)
 }
 
 /// The deletions of the elements of both sets whose mark is chosen.

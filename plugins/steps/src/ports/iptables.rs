@@ -6,7 +6,7 @@
 mod rules;
 mod standing;
 
-use super::{Backend, Mapping, Ports, lock, taken};
+use super::{Backend, Mapping, Ports, taken};
 use crate::iptables::{self, StaleChains, TOOLS, Tool};
 use crate::label::Label;
 use crate::record::{self, Found};
@@ -24,7 +24,7 @@ const SNAT: &str = "CNI-HOSTPORT-SNAT";
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     refuse_line_breaks(ports)?;
-    let lock = lock()?;
+    let lock = record::lock()?;
     let records = record::list::<Ports>()?;
     let mut nft = open_if_supported()?;
     refuse_taken(nft.as_mut(), label, ports, &records)?;

@@ -9,8 +9,9 @@ mod conflict;
 mod elements;
 mod layout;
 
-use super::{Ports, lock, siblings};
+use super::{Ports, siblings};
 use crate::label::Label;
+use crate::record;
 use crate::ruleset;
 use crate::stale::Stale;
 use elements::Entry;
@@ -20,7 +21,7 @@ use spec::error::{Error, Result};
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     // Held until the transaction is in force: who looks whether a port is free and who takes it are one.
-    let _lock = lock()?;
+    let _lock = record::lock()?;
     let mut nft = Nft::open()?;
     let groups: Vec<Group> = ports.sides.iter().map(Group::of).collect();
     let missing = layout::missing(&mut nft, ports, &groups)?;

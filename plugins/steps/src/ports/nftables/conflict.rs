@@ -1,4 +1,4 @@
-//! Whether the ports are free, asked under the lock of [`crate::ports`].
+//! Whether the ports are free, asked under the lock of [`crate::record`].
 //!
 //! A port of one address is taken when that address has it or all have it; a port of all addresses is taken when
 //! any has it. Elements of the attachment itself are no conflict: they are replaced. Neither are those of the same

@@ -229,7 +229,7 @@ pub(super) struct Missing {
     pub(super) for_nft: Vec<conditions::Rule>,
 }
 
-/// Looks for all that these mappings need. The lock of [`crate::ports`] is held: nobody else of ours builds now.
+/// Looks for all that these mappings need. The lock of [`crate::record`] is held: nobody else of ours builds now.
 pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Missing> {
     let rules = nft.rule_comments(TABLE)?;
     let broken: Vec<&Group> = groups.iter().filter(|group| !is_whole(group, &rules)).collect();
