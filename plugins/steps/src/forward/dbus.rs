@@ -54,17 +54,32 @@ impl Bus {
     /// # Errors
     /// There is no bus, or it does not take us.
     pub(super) fn connect() -> Result<Bus> {
+        Bus::connect_if_there()?.ok_or_else(|| {
+            Error::internal(
+                "connect to the system bus: there is none; start it and firewalld, or choose another backend",
+            )
+        })
+    }
+
+    /// The same; `None` where there is no bus.
+    ///
+    /// # Errors
+    /// It does not take us.
+    pub(super) fn connect_if_there() -> Result<Option<Bus>> {
         let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_default();
         let path =
             address.split([';', ',']).find_map(|part| part.strip_prefix("unix:path=")).unwrap_or(SOCKET);
         let failed = |cause: &dyn fmt::Display| {
             Error::internal(format!("connect to the system bus at {path}: {cause}"))
         };
-        let stream = UnixStream::connect(path).map_err(|error| failed(&error))?;
+        let stream = match UnixStream::connect(path) {
+            Err(error) if is_no_bus(&error) => return Ok(None),
+            stream => stream.map_err(|error| failed(&error))?,
+        };
         let mut bus = Bus { stream, serial: 0, deadline: Instant::now() + LIMIT, came: Vec::new() };
         bus.authenticate().map_err(|error| failed(&error))?;
         bus.call(BUS.0, BUS.1, BUS.0, "Hello", &[]).map_err(|failure| failed(&failure))?;
-        Ok(bus)
+        Ok(Some(bus))
     }
 
     /// Whether somebody has this name.
@@ -216,6 +231,11 @@ impl fmt::Display for Failure {
             (_, text) => f.write_str(text),
         }
     }
+}
+
+/// Forgives ENOENT and ECONNREFUSED: no bus was started, or it has ended and left its socket.
+fn is_no_bus(error: &std::io::Error) -> bool {
+    [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&error.kind())
 }
 
 /// What matters of a message.

@@ -90,6 +90,11 @@ pub(super) fn deletions(nft: &mut Nft, addresses: &[IpAddr]) -> Result<Vec<(IpAd
     Ok(deletions)
 }
 
+/// Whether the old kernel tables are in use.
+pub(super) fn has_legacy() -> bool {
+    TOOLS.iter().any(|tool| tool.has_legacy(FILTER))
+}
+
 /// The same for the old kernel tables, where they are in use.
 pub(super) fn remove_legacy(addresses: &[IpAddr]) -> Result<()> {
     for tool in &TOOLS {
