@@ -86,7 +86,8 @@ impl Plan<'_> {
             // All are at addresses of the family that the container does not have.
             return Ok(Plan { result, ports: None });
         }
-        let source = Source { snat: keys.snat, masquerade_all: keys.masq_all, mark };
+        // Without snat nobody is masqueraded: the reference's backends both ask for it first.
+        let source = Source { snat: keys.snat, masquerade_all: keys.snat && keys.masq_all, mark };
         Ok(Plan { result, ports: Some(Ports { backend, source, sides }) })
     }
 }
