@@ -25,9 +25,9 @@ use crate::record::{self, Recorded};
 use crate::ruleset;
 use crate::sockets::Sockets;
 use crate::stale::Stale;
-use crate::table::{BRIDGE, INET};
+use crate::table::{BRIDGE, INET, no_bridges};
 use kernel::addr;
-use kernel::error::{Errno, forgive_existing};
+use kernel::error::forgive_existing;
 use kernel::link::{self, Link, LinkRef, Mac};
 use kernel::nft::{Element, Key, Nft, Request, Set, Table, Transaction, Type, Value};
 use serde::{Deserialize, Serialize};
@@ -165,16 +165,6 @@ fn write(label: &Label, guard: &Guard) -> Result<()> {
 fn build(nft: &mut Nft) -> Result<()> {
     let missing = missing(nft).map_err(no_bridges)?;
     forgive_existing(nft.commit(&missing)).map_err(no_bridges)
-}
-
-/// The kernel only says "not supported", whatever it is that it does not support.
-fn no_bridges(error: kernel::error::Error) -> Error {
-    let unknown = [Errno::OPNOTSUPP, Errno::AFNOSUPPORT].contains(&error.errno());
-    let error = Error::from(error);
-    if !unknown {
-        return error;
-    }
-    error.with_details("antiSpoof needs nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)")
 }
 
 /// Puts back what is on record of all attachments; says of how many.
