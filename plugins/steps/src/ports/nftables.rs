@@ -7,6 +7,7 @@
 mod conditions;
 mod conflict;
 mod elements;
+mod group;
 mod layout;
 
 use super::{Ports, siblings};
@@ -15,8 +16,9 @@ use crate::record;
 use crate::ruleset;
 use crate::stale::Stale;
 use elements::Entry;
+use group::Group;
 use kernel::nft::{ElementFound, Nft, Request, Transaction};
-use layout::{Group, TABLE};
+use layout::TABLE;
 use spec::error::{Error, Result};
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {

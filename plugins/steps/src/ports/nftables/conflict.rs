@@ -4,7 +4,8 @@
 //! any has it. Elements of the attachment itself are no conflict: they are replaced. Neither are those of the same
 //! container on another network ([`siblings`]): they stay.
 
-use super::layout::{Group, TABLE};
+use super::group::Group;
+use super::layout::TABLE;
 use super::{elements, mark};
 use crate::label::Label;
 use crate::ports::{HostPorts, Mapping, Ports, siblings, taken};

@@ -1,6 +1,7 @@
 //! The elements that mappings are.
 
-use super::layout::{self, Group, HAIRPIN_PREFIX, TABLE};
+use super::group::{Group, HAIRPIN_PREFIX};
+use super::layout::{self, TABLE};
 use crate::ports::{HostPorts, Mapping, Ports, Protocol};
 use kernel::nft::{Data, Element, ElementFound, Key, Nft, Request, Set, Type, Value};
 use spec::error::Result;
