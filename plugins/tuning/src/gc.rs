@@ -5,7 +5,8 @@
 //! attachment, which goes by the name.
 
 use crate::config;
-use crate::saved::{self, Found, Record};
+use crate::place::{self, Found};
+use crate::saved::Record;
 use kernel::lock::Lock;
 use spec::config::Config;
 use spec::error::{Error, Result};
@@ -22,7 +23,7 @@ pub(crate) fn gc(call: &Gc) -> Result<()> {
     // Whoever replaces a file holds this lock: without him, a file in the making is a leftover.
     let _lock = Lock::acquire_directory(&dir)?;
     let mut effort = BestEffort::new();
-    for found in saved::list(&dir)? {
+    for found in place::list(&dir)? {
         match found {
             Found::Leftover(path) => effort.note(remove(&path)),
             Found::Of(path, record) if is_stale(&call.config, &record) => effort.note(remove(&path)),
