@@ -147,12 +147,7 @@ pub(crate) fn remove_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
 }
 
 fn remove_file(name: &str) -> Result<()> {
-    match std::fs::remove_file(Path::new(DIRECTORY).join(name)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::io(format!("remove record {name} in {DIRECTORY}: {error}")))
-        }
-        _ => Ok(()),
-    }
+    file::remove(&path(name)).map(drop).map_err(|error| Error::io(format!("forget a record: {error}")))
 }
 
 /// What a file is called until it is whole.

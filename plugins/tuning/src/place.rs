@@ -35,7 +35,7 @@ impl Place {
         match std::fs::read(self.path()) {
             Ok(bytes) => Ok(Some(Saved::parse(&bytes).unwrap_or_default())),
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(self.trouble("read", &cause)),
+            Err(cause) => Err(Error::io(format!("read old values {}: {cause}", self.path().display()))),
         }
     }
 
@@ -82,15 +82,8 @@ impl Place {
     /// # Errors
     /// The directory cannot be written.
     pub(crate) fn remove(&self) -> Result<()> {
-        self.unlink(&self.dir.join(format!(".{}.tmp", self.name)))?;
-        self.unlink(&self.path())
-    }
-
-    fn unlink(&self, path: &Path) -> Result<()> {
-        match std::fs::remove_file(path) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(self.trouble("remove", &cause)),
-            _ => Ok(()),
-        }
+        remove(&self.dir.join(format!(".{}.tmp", self.name)))?;
+        remove(&self.path())
     }
 
     fn path(&self) -> PathBuf {
@@ -118,13 +111,17 @@ impl Place {
         Ok(file::open_directory(&self.dir)?)
     }
 
-    fn trouble(&self, tried: &str, cause: &std::io::Error) -> Error {
-        Error::io(format!("{tried} old values {}: {cause}", self.path().display()))
-    }
-
     fn refused(&self, cause: &kernel::Error) -> Error {
         Error::io(format!("keep old values in {} (dataDir): {cause}", self.dir.display()))
     }
+}
+
+/// Removes a file of old values; fine when it is gone, because a DEL was faster.
+///
+/// # Errors
+/// Code 5: the directory cannot be written.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    file::remove(path).map(drop).map_err(|cause| Error::io(format!("forget old values: {cause}")))
 }
 
 /// A file in a data directory, for GC.
