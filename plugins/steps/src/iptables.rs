@@ -15,6 +15,23 @@ use std::fmt::Write as _;
 use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 
+/// Longest name of a chain.
+const CHAIN_MAX: usize = 28;
+
+/// Whether a key's value can be the name of a chain: it becomes a word of a script for `iptables-restore`.
+///
+/// # Errors
+/// Code 7, with the key.
+pub fn chain_name(key: &str, name: &str) -> Result<()> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
+    if plain && !name.is_empty() && name.len() <= CHAIN_MAX && !name.starts_with('-') {
+        return Ok(());
+    }
+    Err(Error::invalid_config(format!(
+        "{key} {name:?} is no name of a chain: want at most {CHAIN_MAX} letters, digits, '-', '_', '.', ':' or '+'"
+    )))
+}
+
 /// One address family of iptables.
 #[derive(Debug)]
 pub struct Tool {
@@ -194,7 +211,15 @@ fn finished(program: &str, outcome: std::io::Result<Output>) -> Result<Output> {
 
 #[cfg(test)]
 mod tests {
-    use super::jump_target;
+    use super::{chain_name, jump_target};
+
+    #[test]
+    fn a_name_is_one_word_of_a_script() {
+        assert!(chain_name("key", "KUBE-MARK-MASQ").is_ok());
+        for name in ["", "A B", "A\n-F", "-A", "A-CHAIN-OF-A-VERY-LONG-NAME-X"] {
+            assert!(chain_name("key", name).is_err(), "{name:?}");
+        }
+    }
 
     #[test]
     fn the_target_of_a_jump_is_read_from_a_listed_rule() {

@@ -15,7 +15,7 @@ use crate::stale::Stale;
 use kernel::lock::Lock;
 use kernel::nft::{Nft, Request};
 use rules::{DNAT, Rules, TABLE, chain_of};
-use spec::error::{Error, Result};
+use spec::error::Result;
 use standing::Missing;
 use std::collections::BTreeSet;
 
@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 const SNAT: &str = "CNI-HOSTPORT-SNAT";
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
-    refuse_line_breaks(ports)?;
     let lock = record::lock()?;
     let records = record::list::<Ports>()?;
     let mut nft = open_if_supported()?;
@@ -37,15 +36,6 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A rule is a line of the script.
-fn refuse_line_breaks(ports: &Ports) -> Result<()> {
-    let words = ports.sides.iter().flat_map(|side| &side.conditions);
-    match words.into_iter().find(|word| word.contains(char::is_control)) {
-        Some(word) => Err(Error::invalid_config(format!("condition {word:?}: has a control character"))),
-        None => Ok(()),
-    }
 }
 
 /// The records tell who else wants the ports, and the chains who of them has got so far.
