@@ -105,6 +105,18 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Removes a file; `false` where there was none.
+///
+/// # Errors
+/// The directory cannot be written, or is none.
+pub fn remove(path: &Path) -> Result<bool> {
+    match rustix::fs::unlink(path) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(Error::new("remove file", path.display().to_string(), errno)),
+    }
+}
+
 /// The identity of the file at a path; `None` when there is none.
 ///
 /// # Errors

@@ -50,7 +50,7 @@ pub use comment::MAX_COMMENT;
 pub use element::Element;
 pub use expr::{Compare, Ct, Expr, Header, Meta, NatKind, Per, Register, Reject};
 pub use expr_number::{ct_state, ct_status, fib, nat_flags};
-pub use found::{ChainFound, Compared, ElementFound, RuleComment, RuleFound, TableFound};
+pub use found::{ChainFound, Compared, ElementFound, Extension, RuleComment, RuleFound, TableFound};
 pub use request::Request;
 pub use rule::Rule;
 pub use selector::Selector;

@@ -46,6 +46,13 @@ pub struct Interface {
     pub pci_id: Option<String>,
 }
 
+impl Interface {
+    /// Whether it is on the host. Some plugins write an empty sandbox for none.
+    pub fn is_on_host(&self) -> bool {
+        self.sandbox.as_deref().is_none_or(str::is_empty)
+    }
+}
+
 /// An address of an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ip {

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
+use tests::lab::Lab;
 use tests::lab::chain::Chain;
-use tests::lab::conf::{self, Change};
-use tests::lab::{Container, Lab, Outcome};
+use tests::lab::conf::Change;
+use tests::lab::firewall::{firewall, list, request, run};
 
 tests::conformance! {
     both: [
@@ -23,26 +24,6 @@ tests::conformance! {
         del_bears_keys_of_the_wrong_type,
         gc_removes_what_is_gone_and_nothing_else,
     ]
-}
-
-fn list(lab: &Lab, firewall: Value) -> Chain {
-    let bridge = conf::dual_stack("x").without("name").without("cniVersion");
-    let mut chain = Chain::new(lab, vec![bridge, firewall]);
-    chain.name = "net".into();
-    chain
-}
-
-fn firewall() -> Value {
-    json!({"type": "firewall"})
-}
-
-/// The request for the plugin alone.
-fn request(firewall: &Value, result: &Value) -> Value {
-    firewall.clone().with("name", "net").with("cniVersion", conf::COMMON).with_prev(result)
-}
-
-fn run(lab: &Lab, verb: &str, container: &Container, request: &Value) -> Outcome {
-    lab.plugin("firewall").on(verb, container, request).run()
 }
 
 fn the_elements_stand_in_their_sets(lab: &Lab) {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tests::lab::chain::Chain;
-use tests::lab::conf::{self, Change};
-use tests::lab::{Container, Lab, Outcome, answer, command};
+use tests::lab::conf::Change;
+use tests::lab::firewall::{firewall, list, request, run};
+use tests::lab::{Lab, answer, command};
 
 tests::conformance! {
     both: []
@@ -17,26 +18,6 @@ tests::conformance! {
         status_says_what_is_missing,
         a_successors_rules_stay,
     ]
-}
-
-fn list(lab: &Lab, firewall: Value) -> Chain {
-    let bridge = conf::dual_stack("x").without("name").without("cniVersion");
-    let mut chain = Chain::new(lab, vec![bridge, firewall]);
-    chain.name = "net".into();
-    chain
-}
-
-fn firewall() -> Value {
-    json!({"type": "firewall"})
-}
-
-/// The request for the plugin alone.
-fn request(firewall: &Value, result: &Value) -> Value {
-    firewall.clone().with("name", "net").with("cniVersion", conf::COMMON).with_prev(result)
-}
-
-fn run(lab: &Lab, verb: &str, container: &Container, request: &Value) -> Outcome {
-    lab.plugin("firewall").on(verb, container, request).run()
 }
 
 fn eight_at_once_make_everything_once(lab: &Lab) {

@@ -2,8 +2,6 @@
 //! before. A sample runs every time; TIDEWATER_NIGHTLY=1 tries them all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use tests::lab::conf::{self, Change};
 use tests::lab::kill::{self, Point};
@@ -148,22 +146,10 @@ impl<'a> Scene<'a> {
 
     /// What is left is noted, and is the measure for the points that follow.
     fn compare(&mut self, point: &Point) {
-        let after = settled(self.lab, &self.before);
+        let after = kill::settled(&self.before, || self.lab.state());
         if after != self.before {
             self.complaints.push(format!("{point}:\n{}", self.before.difference(&after)));
             self.before = after;
         }
-    }
-}
-
-/// The kernel may need a moment to close what the killed process held.
-fn settled(lab: &Lab, wanted: &Snapshot) -> Snapshot {
-    let end = Instant::now() + Duration::from_millis(500);
-    loop {
-        let state = lab.state();
-        if state == *wanted || Instant::now() > end {
-            return state;
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -6,6 +6,11 @@ use super::{
 };
 use crate::netlink::{attribute, attributes, text};
 
+/// `NFT_CMP_EQ`.
+const EQUAL: u32 = 0;
+/// `NFT_CMP_NEQ`.
+const NOT_EQUAL: u32 = 1;
+
 /// A table that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFound {
@@ -39,12 +44,10 @@ pub struct RuleFound {
     pub verdicts: Vec<Verdict>,
     /// The sets and maps that it asks.
     pub sets: Vec<String>,
-    /// What it compares with, and what its extensions of the old tables (`match`, `target`) were told, in order.
-    pub operands: Vec<Vec<u8>>,
-    /// What it compares with a constant, in order; what it masks first is not in here.
+    /// Its comparisons with a constant, in order.
     pub compares: Vec<Compared>,
-    /// The extensions of iptables that it uses, matches and targets: `comment`, `conntrack`, `REJECT`.
-    pub extensions: Vec<String>,
+    /// The extensions of iptables that it uses, matches and targets, in order.
+    pub extensions: Vec<Extension>,
 }
 
 /// What a rule that is there is known by.
@@ -67,9 +70,20 @@ impl RuleComment {
 /// A comparison with a constant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
-    what: Loaded,
-    equal: bool,
+    /// `None` for what is masked first, and for what is not read here.
+    what: Option<Loaded>,
+    /// `NFT_CMP_*`.
+    operation: u32,
     value: Vec<u8>,
+}
+
+/// An extension of the old tables, in a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// `comment`, `conntrack`, `REJECT`, ….
+    pub name: String,
+    /// What it was told, in its own form.
+    pub told: Vec<u8>,
 }
 
 /// What lies in a register.
@@ -119,10 +133,24 @@ impl RuleFound {
 
     /// Whether it asks that the selector is this value, or that it is not.
     pub fn compares(&self, selector: Selector, equal: bool, value: impl Into<Value>) -> bool {
-        let (wanted, value) = (Loaded::by(selector), value.into());
+        let Some(wanted) = Loaded::by(selector) else { return false };
+        let (operation, value) = (if equal { EQUAL } else { NOT_EQUAL }, value.into());
         self.compares.iter().any(|compared| {
-            Some(compared.what) == wanted && compared.equal == equal && same_bytes(&compared.value, &value)
+            compared.what == Some(wanted)
+                && compared.operation == operation
+                && same_bytes(&compared.value, &value)
         })
+    }
+
+    /// Whether it uses this extension of iptables.
+    pub fn extends_by(&self, name: &str) -> bool {
+        self.extensions.iter().any(|extension| extension.name == name)
+    }
+
+    /// What its comparisons are with, and what its extensions were told.
+    pub fn operands(&self) -> impl Iterator<Item = &[u8]> {
+        let constants = self.compares.iter().map(|compared| compared.value.as_slice());
+        constants.chain(self.extensions.iter().map(|extension| extension.told.as_slice()))
     }
 
     pub(super) fn read(payload: &[u8]) -> Option<RuleFound> {
@@ -135,13 +163,13 @@ impl RuleFound {
             expressions: Vec::new(),
             verdicts: Vec::new(),
             sets: Vec::new(),
-            operands: Vec::new(),
             compares: Vec::new(),
             extensions: Vec::new(),
         };
         for (_, expression) in attributes(attribute(bytes, rule::EXPRESSIONS).unwrap_or_default()) {
             found.read_expression(expression, &mut loaded);
         }
+        found.comment = found.comment.take().or_else(|| found.comment_of_iptables());
         Some(found)
     }
 
@@ -150,17 +178,9 @@ impl RuleFound {
     fn read_expression(&mut self, expression: &[u8], loaded: &mut Option<Loaded>) {
         let name = attribute(expression, rule::EXPR_NAME).map(text).unwrap_or_default();
         let data = attribute(expression, rule::EXPR_DATA).unwrap_or_default();
-        if matches!(name.as_str(), "match" | "target") {
-            self.extensions.extend(attribute(data, rule::MATCH_NAME).map(text));
-        }
         let before = std::mem::replace(loaded, Loaded::read(&name, data));
         match name.as_str() {
-            "cmp" => {
-                self.compares.extend(before.and_then(|what| Compared::read(what, data)));
-                if let Some(Data::Value(value)) = attribute(data, rule::CMP_DATA).and_then(Data::read) {
-                    self.operands.push(value.as_bytes().to_vec());
-                }
-            }
+            "cmp" => self.compares.extend(Compared::read(before, data)),
             "immediate" => {
                 let immediate = attribute(data, rule::IMMEDIATE_DATA).and_then(Data::read);
                 if let Some(Data::Verdict(verdict)) = immediate {
@@ -168,14 +188,25 @@ impl RuleFound {
                 }
             }
             "lookup" => self.sets.extend(attribute(data, rule::LOOKUP_SET).map(text)),
-            // What iptables writes for `-m comment`: an extension of the old tables, in a shell.
-            "match" if attribute(data, rule::MATCH_NAME).map(text).as_deref() == Some("comment") => {
-                self.comment = self.comment.take().or_else(|| attribute(data, rule::MATCH_INFO).map(text));
-            }
-            "match" | "target" => self.operands.extend(attribute(data, rule::MATCH_INFO).map(<[u8]>::to_vec)),
+            "match" | "target" => self.extensions.extend(Extension::read(data)),
             _ => {}
         }
         self.expressions.push(name);
+    }
+
+    /// What iptables writes for `-m comment`.
+    fn comment_of_iptables(&self) -> Option<String> {
+        self.extensions
+            .iter()
+            .find(|extension| extension.name == "comment")
+            .map(|comment| text(&comment.told))
+    }
+}
+
+impl Extension {
+    fn read(data: &[u8]) -> Option<Extension> {
+        let told = attribute(data, rule::MATCH_INFO).unwrap_or_default().to_vec();
+        Some(Extension { name: text(attribute(data, rule::MATCH_NAME)?), told })
     }
 }
 
@@ -206,14 +237,10 @@ impl Loaded {
 }
 
 impl Compared {
-    fn read(what: Loaded, data: &[u8]) -> Option<Compared> {
-        let equal = match be32(attribute(data, rule::CMP_OPERATION)?)? {
-            0 => true,
-            1 => false,
-            _ => return None,
-        };
+    fn read(what: Option<Loaded>, data: &[u8]) -> Option<Compared> {
+        let operation = be32(attribute(data, rule::CMP_OPERATION)?)?;
         let Data::Value(value) = Data::read(attribute(data, rule::CMP_DATA)?)? else { return None };
-        Some(Compared { what, equal, value: value.as_bytes().to_vec() })
+        Some(Compared { what, operation, value: value.as_bytes().to_vec() })
     }
 }
 

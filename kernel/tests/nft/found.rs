@@ -24,14 +24,14 @@ fn rules_of_iptables_tell_what_they_compare() {
         assert!(rules[0].compares(Selector::IpDaddr, true, address));
         assert!(!rules[0].compares(Selector::IpSaddr, true, address), "another end");
         assert!(!rules[0].compares(Selector::IpDaddr, false, address), "not: is not");
-        assert_eq!(rules[0].extensions, ["conntrack"]);
+        assert!(rules[0].extends_by("conntrack"));
         let subnet = Ipv4Addr::new(10, 1, 0, 0);
         assert!(!rules[1].compares(Selector::IpSaddr, true, subnet), "a prefix is no address");
         assert!(rules[2].compares(Selector::Iifname, true, Value::ifname("br0")));
         assert!(rules[2].compares(Selector::Oifname, false, Value::ifname("br0")));
         assert_eq!(rules[2].verdicts, [Verdict::Drop]);
         assert!(!rules[3].compares(Selector::Iifname, true, Value::ifname("br")), "the beginning of names");
-        assert_eq!(rules[3].extensions, ["REJECT"]);
+        assert!(rules[3].extends_by("REJECT"));
         let rules = nft.rules(Table::new(Family::Ip6, "filter").chain("FORWARD")).unwrap();
         let address: Ipv6Addr = "fd00::5".parse().unwrap();
         assert!(rules[0].compares(Selector::Ip6Saddr, true, address));

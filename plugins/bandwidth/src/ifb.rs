@@ -80,7 +80,7 @@ pub(crate) fn find(host: &mut Rtnl, names: &Names, label: &Label) -> Result<Opti
 }
 
 fn is_marked(link: &Link, label: &Label) -> bool {
-    is_ifb(link) && link.alias.as_deref().is_some_and(|alias| label.marks(alias))
+    is_ifb(link) && label.is_on(link.alias.as_deref())
 }
 
 fn is_reference_s(link: &Link) -> bool {

@@ -46,7 +46,7 @@ fn check_bridge(sockets: &mut Sockets, plan: &Plan, result: &Success) -> Result<
     let bridge = bridge::find(&mut sockets.host, name)?
         .ok_or_else(|| Error::internal(format!("bridge {name} not found")))?;
     let recorded =
-        result.interfaces.iter().find(|interface| interface.name == name && interface.sandbox.is_none());
+        result.interfaces.iter().find(|interface| interface.name == name && interface.is_on_host());
     if let Some(recorded) = recorded {
         verify::same_mac(&bridge, recorded)?;
     }

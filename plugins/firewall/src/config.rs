@@ -4,9 +4,7 @@ use serde::Deserialize;
 use spec::config::Config;
 use spec::error::{Error, Result};
 use steps::forward::{ADMIN_CHAIN, Backend, Wish, ZONE};
-
-/// Longest name of a chain that iptables takes.
-const CHAIN_MAX: usize = 28;
+use steps::iptables::chain_name;
 
 /// The keys as they stand in the configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -52,7 +50,10 @@ impl Plan {
     /// Code 7 for each key whose value cannot be.
     pub(crate) fn new(config: &Config) -> Result<Plan> {
         let keys: Keys = config.own()?;
-        let admin_chain = chain(&keys.iptables_admin_chain_name)?;
+        let admin_chain = Some(keys.iptables_admin_chain_name).filter(|name| !name.is_empty());
+        if let Some(name) = &admin_chain {
+            chain_name("iptablesAdminChainName", name)?;
+        }
         Ok(Plan {
             backend: backend(&keys.backend, admin_chain.as_deref())?,
             admin_chain: admin_chain.unwrap_or_else(|| ADMIN_CHAIN.to_owned()),
@@ -119,17 +120,6 @@ fn policy(key: &str) -> Result<Policy> {
             "unknown ingress policy: {key:?}: want \"open\", \"same-bridge\" or \"isolated\""
         ))),
     }
-}
-
-/// The name becomes a word of a script for `iptables-restore`.
-fn chain(name: &str) -> Result<Option<String>> {
-    let word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
-    if word && name.len() <= CHAIN_MAX && !name.starts_with('-') {
-        return Ok(Some(name.to_owned()).filter(|name| !name.is_empty()));
-    }
-    Err(Error::invalid_config(format!(
-        "iptablesAdminChainName {name:?} is no name of a chain: want at most {CHAIN_MAX} letters, digits, '-', '_', '.', ':' or '+'"
-    )))
 }
 
 #[cfg(test)]

@@ -5,13 +5,11 @@
 
 use crate::config::Removal;
 use crate::wanted;
-use kernel::error::Errno;
-use kernel::nft::Nft;
 use spec::error::Result;
 use spec::request::Del;
 use steps::best_effort::BestEffort;
 use steps::label::Label;
-use steps::{anti_spoof, forward, release};
+use steps::{anti_spoof, forward, ruleset};
 
 pub(crate) fn del(call: &Del) -> Result<()> {
     let label = Label::new(&call.config, &call.attachment);
@@ -29,17 +27,8 @@ pub(crate) fn del(call: &Del) -> Result<()> {
 }
 
 fn remove_rules(label: &Label, removal: &forward::Removal<'_>, keys: &Removal) -> Result<()> {
-    let mut nft = match Nft::open() {
-        Ok(nft) => nft,
-        // Without nf_tables there is nothing of it to remove.
-        Err(error) if error.errno() == Errno::PROTONOSUPPORT => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(mut nft) = ruleset::open_if_supported()? else { return Ok(()) };
     let mut deletions = removal.deletions(&mut nft)?;
     deletions.extend(anti_spoof::deletions(&mut nft, label, keys.anti_spoof)?);
-    if !deletions.is_empty() {
-        nft.remove(deletions)?;
-        release::without_waiting(nft);
-    }
-    Ok(())
+    ruleset::remove(nft, deletions)
 }

@@ -78,7 +78,7 @@ fn bridge(plan: &Plan, result: &Success) -> Result<Option<IfName>> {
     if plan.policy == Policy::Open {
         return Ok(None);
     }
-    let first = result.interfaces.first().filter(|interface| interface.sandbox.is_none());
+    let first = result.interfaces.first().filter(|interface| interface.is_on_host());
     let name = first.and_then(|interface| interface.name.parse().ok());
     name.map(Some).ok_or_else(|| {
         Error::invalid_config(

@@ -8,6 +8,7 @@ use spec::error::{Error, Result};
 use spec::request::Attachment;
 use spec::result::Success;
 use steps::chained;
+use steps::iptables::chain_name;
 use steps::ports::{Backend, Mapping, Mark, Ports, Side, Source};
 
 /// The bit of the packet mark that the reference plugin uses.
@@ -86,7 +87,8 @@ impl Plan<'_> {
             // All are at addresses of the family that the container does not have.
             return Ok(Plan { result, ports: None });
         }
-        let source = Source { snat: keys.snat, masquerade_all: keys.masq_all, mark };
+        // Without snat nobody is masqueraded: the reference's backends both ask for it first.
+        let source = Source { snat: keys.snat, masquerade_all: keys.snat && keys.masq_all, mark };
         Ok(Plan { result, ports: Some(Ports { backend, source, sides }) })
     }
 }
@@ -104,11 +106,7 @@ impl Keys {
     pub(crate) fn backend(&self) -> Result<Backend> {
         let iptables_conditions = self.conditions().any(is_iptables_syntax);
         let nft_conditions = self.conditions().any(|words| !words.is_empty() && !is_iptables_syntax(words));
-        if let Some(word) = self.conditions().flatten().find(|word| word.contains(char::is_control)) {
-            return Err(Error::invalid_config(format!(
-                "conditionsV4/conditionsV6: {word:?} has a control character"
-            )));
-        }
+        self.refuse_line_breaks()?;
         let wanted = match self.backend.as_str() {
             "nftables" => Backend::Nftables,
             "iptables" => Backend::Iptables,
@@ -134,13 +132,26 @@ impl Keys {
         }
     }
 
+    /// A rule is a line of a script.
+    fn refuse_line_breaks(&self) -> Result<()> {
+        match self.conditions().flatten().find(|word| word.contains(char::is_control)) {
+            Some(word) => Err(Error::invalid_config(format!(
+                "conditionsV4/conditionsV6: {word:?} has a control character"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn mark(&self) -> Result<Mark> {
         let bit = self.mark_masq_bit;
         match (self.external_set_mark_chain.as_str(), bit) {
             ("", None) => Ok(Mark::Bit(DEFAULT_MARK_BIT)),
             ("", Some(bit)) => mark_bit(bit),
             (_, Some(_)) => Err(Error::invalid_config("Cannot specify externalSetMarkChain and markMasqBit")),
-            (chain, None) => Ok(Mark::Chain(chain.to_owned())),
+            (chain, None) => {
+                chain_name("externalSetMarkChain", chain)?;
+                Ok(Mark::Chain(chain.to_owned()))
+            }
         }
     }
 

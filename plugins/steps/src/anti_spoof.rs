@@ -19,15 +19,15 @@
 
 mod rules;
 
-use crate::best_effort::BestEffort;
 use crate::chained;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::ruleset;
 use crate::sockets::Sockets;
 use crate::stale::Stale;
-use crate::table::{BRIDGE, INET};
+use crate::table::{BRIDGE, INET, no_bridges};
 use kernel::addr;
-use kernel::error::{Errno, forgive_existing};
+use kernel::error::forgive_existing;
 use kernel::link::{self, Link, LinkRef, Mac};
 use kernel::nft::{Element, Key, Nft, Request, Set, Table, Transaction, Type, Value};
 use serde::{Deserialize, Serialize};
@@ -136,11 +136,14 @@ fn from_mac(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
-/// Binds the port. Safe to repeat.
+/// Binds the port. Safe to repeat: what the same attachment had before goes.
 ///
 /// # Errors
 /// The kernel refused; what was written before that is for [`remove`] to take back.
 pub fn ensure(label: &Label, guard: &Guard) -> Result<()> {
+    if record::get::<Guard>(label)?.is_some_and(|before| before != *guard) {
+        remove(label)?;
+    }
     record::put(label, guard)?;
     write(label, guard)
 }
@@ -161,17 +164,7 @@ fn write(label: &Label, guard: &Guard) -> Result<()> {
 /// Others may build the same at this moment: whoever comes second finds it there.
 fn build(nft: &mut Nft) -> Result<()> {
     let missing = missing(nft).map_err(no_bridges)?;
-    Ok(forgive_existing(nft.commit(&missing))?)
-}
-
-/// The kernel only says "not supported", whatever it is that it does not support.
-fn no_bridges(error: kernel::error::Error) -> Error {
-    let unknown = [Errno::OPNOTSUPP, Errno::AFNOSUPPORT].contains(&error.errno());
-    let error = Error::from(error);
-    if !unknown {
-        return error;
-    }
-    error.with_details("antiSpoof needs nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)")
+    forgive_existing(nft.commit(&missing)).map_err(no_bridges)
 }
 
 /// Puts back what is on record of all attachments; says of how many.
@@ -179,15 +172,11 @@ fn no_bridges(error: kernel::error::Error) -> Error {
 /// # Errors
 /// The kernel refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Guard>()?;
-    if !records.is_empty() {
+    // Each one by itself only looks whether the rules seem to be whole.
+    if !record::list::<Guard>()?.is_empty() {
         build(&mut Nft::open()?)?;
     }
-    for found in &records {
-        effort.note(write(&found.label, &found.what));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(write)
 }
 
 /// The MAC that the attachment's port is bound to, if it is.
@@ -224,7 +213,7 @@ pub fn check(label: &Label, guard: &Guard) -> Result<()> {
     let comment = label.comment();
     for (set, element) in TABLES.iter().flat_map(|table| guard.elements(*table, &comment)) {
         let found = nft.element(set, element.key().clone())?;
-        if !found.is_some_and(|found| found.comment.is_some_and(|comment| label.marks(&comment))) {
+        if !ruleset::is_marked(found.as_ref(), label) {
             return Err(lost(&format!("an element of set {set} is missing")));
         }
     }
@@ -257,7 +246,7 @@ pub fn forget(label: &Label) -> Result<()> {
 /// # Errors
 /// The kernel refused; what is not there is no error.
 pub fn remove(label: &Label) -> Result<()> {
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         let deletions = deletions(&mut nft, label, true)?;
         nft.remove(deletions)?;
     }
@@ -269,12 +258,11 @@ pub fn remove(label: &Label) -> Result<()> {
 /// # Errors
 /// The kernel refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         let deletions = marked(&mut nft, |mark| stale.is(mark))?;
         nft.remove(deletions)?;
     }
-    record::list_stale::<Guard>(stale)?.iter().try_for_each(|gone| forget(&gone.label))?;
-    record::remove_stale_unreadable::<Guard>(stale)
+    record::remove_stale::<Guard>(stale)
 }
 
 /// Whether the kernel can do it, for STATUS.
@@ -290,8 +278,7 @@ fn on_record(nft: &mut Nft, label: &Label, guard: &Guard) -> Result<Vec<Request>
     let mut deletions = Vec::new();
     for (set, element) in TABLES.iter().flat_map(|table| guard.elements(*table, "")) {
         let found = nft.element(set, element.key().clone())?;
-        let ours = found.filter(|found| found.comment.as_deref().is_some_and(|mark| label.marks(mark)));
-        deletions.extend(ours.into_iter().flat_map(|found| set.delete_elements(&[Element::new(found.key)])));
+        deletions.extend(ruleset::deletions(set, found, |mark| label.marks(mark)));
     }
     Ok(deletions)
 }
@@ -299,10 +286,7 @@ fn on_record(nft: &mut Nft, label: &Label, guard: &Guard) -> Result<Vec<Request>
 fn marked(nft: &mut Nft, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
     for set in TABLES.iter().flat_map(|table| SETS.map(|name| table.set(name))) {
-        let found = nft.elements(set)?.into_iter();
-        let chosen = found.filter(|found| found.comment.as_deref().is_some_and(&chosen));
-        let elements: Vec<Element<'_>> = chosen.map(|found| Element::new(found.key)).collect();
-        deletions.extend(set.delete_elements(&elements));
+        deletions.extend(ruleset::deletions(set, nft.elements(set)?, &chosen));
     }
     Ok(deletions)
 }

@@ -23,10 +23,10 @@ pub fn prev_result(config: &Config) -> Result<&Success> {
 /// and those that point at none.
 pub fn addresses(attachment: &Attachment, result: &Success) -> Vec<IpNet> {
     let inside = |position: usize| {
-        result.interfaces.get(position).is_some_and(|interface| {
-            interface.name == attachment.ifname.as_str()
-                && interface.sandbox.as_deref().is_some_and(|sandbox| !sandbox.is_empty())
-        })
+        result
+            .interfaces
+            .get(position)
+            .is_some_and(|interface| interface.name == attachment.ifname.as_str() && !interface.is_on_host())
     };
     result.ips.iter().filter(|ip| ip.interface.is_none_or(inside)).map(|ip| ip.address).collect()
 }

@@ -17,8 +17,8 @@ pub use choice::{Wish, choose};
 
 use crate::best_effort::BestEffort;
 use crate::label::Label;
-use crate::masquerade::open_if_supported;
 use crate::record::{self, Recorded};
+use crate::ruleset::open_if_supported;
 use crate::stale::Stale;
 use kernel::lock::Lock;
 use kernel::nft::{Nft, Request};
@@ -74,11 +74,14 @@ impl Recorded for Forward {
     const KIND: &'static str = "firewall";
 }
 
-/// Writes what the attachment is to have. Safe to repeat.
+/// Writes what the attachment is to have. Safe to repeat: what the same attachment had before goes.
 ///
 /// # Errors
 /// The backend refused; what was written before that is for [`remove`] to take back.
 pub fn ensure(label: &Label, forward: &Forward) -> Result<()> {
+    if record::get::<Forward>(label)?.is_some_and(|before| before != *forward) {
+        remove(label)?;
+    }
     record::put(label, forward)?;
     write(label, forward)
 }
@@ -102,12 +105,7 @@ fn write(label: &Label, forward: &Forward) -> Result<()> {
 /// # Errors
 /// The backend refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Forward>()?;
-    for found in &records {
-        effort.note(write(&found.label, &found.what));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(write)
 }
 
 /// Whether all of it stands.
@@ -143,8 +141,7 @@ pub struct Removal<'a> {
     record: Option<Forward>,
     /// `None`: nobody knows, so everything is looked through for the attachment's mark.
     addresses: Option<Vec<IpAddr>>,
-    /// An `iptables-restore` may outlive the ADD that started it and was killed; once it has ended, what it wrote can
-    /// be removed.
+    /// `iptables-restore` may outlive the ADD that started it and was killed.
     _lock: Option<Lock>,
 }
 
@@ -159,7 +156,7 @@ impl<'a> Removal<'a> {
         let known = reported.is_some() || recorded.is_some();
         let all: BTreeSet<IpAddr> = [reported, recorded].into_iter().flatten().flatten().copied().collect();
         let by_iptables = record.as_ref().is_some_and(|record| record.backend == Backend::Iptables);
-        let lock = by_iptables.then(record::lock).transpose()?;
+        let lock = if by_iptables { record::lock_out()? } else { None };
         Ok(Removal { label, record, addresses: known.then(|| all.into_iter().collect()), _lock: lock })
     }
 
@@ -170,12 +167,11 @@ impl<'a> Removal<'a> {
     pub fn deletions(&self, nft: &mut Nft) -> Result<Vec<Request>> {
         let ingress = self.record.as_ref().map(|record| record.ingress.as_ref());
         let mut deletions = nftables::deletions(nft, self.label, self.addresses.as_deref(), ingress)?;
-        let addresses = self.addresses.as_deref().unwrap_or_default();
-        let found = iptables::deletions(nft, addresses)?;
-        for (address, deletion) in found {
-            if self.may_have(address)? {
-                deletions.push(deletion);
-            }
+        let found = iptables::deletions(nft, self.addresses.as_deref().unwrap_or_default())?;
+        if !found.is_empty() {
+            let own = self.unshared()?;
+            let own = found.into_iter().filter(|(address, _)| own.contains(address));
+            deletions.extend(own.map(|(_, deletion)| deletion));
         }
         Ok(deletions)
     }
@@ -191,15 +187,17 @@ impl<'a> Removal<'a> {
     /// # Errors
     /// What could not be removed, after everything else was.
     pub fn elsewhere(&self, zone: Option<&str>) -> Result<()> {
-        let mut effort = BestEffort::new();
-        let addresses = self.addresses.as_deref().unwrap_or_default();
-        effort.note(iptables::remove_legacy(addresses));
         let zone = match &self.record {
             Some(record) => (record.backend == Backend::Firewalld).then_some(record.zone.as_str()),
             None => zone,
         };
-        if let Some(zone) = zone.filter(|_| !addresses.is_empty()) {
-            effort.note(firewalld::remove(zone, addresses));
+        if zone.is_none() && !iptables::has_legacy() {
+            return Ok(());
+        }
+        let (mut effort, own) = (BestEffort::new(), self.unshared()?);
+        effort.note(iptables::remove_legacy(&own));
+        if let Some(zone) = zone.filter(|_| !own.is_empty()) {
+            effort.note(firewalld::remove(zone, &own));
         }
         effort.finish()
     }
@@ -212,14 +210,16 @@ impl<'a> Removal<'a> {
         record::remove::<Forward>(self.label)
     }
 
-    /// Rules of iptables carry no mark. Without a record of its own the attachment may be one of the reference
-    /// plugin's, or one that is gone already and whose address another has by now.
-    fn may_have(&self, address: IpAddr) -> Result<bool> {
-        if self.record.as_ref().is_some_and(|record| record.addresses.contains(&address)) {
-            return Ok(true);
-        }
-        let others = record::list::<Forward>()?;
-        Ok(!others.iter().any(|other| other.what.addresses.contains(&address)))
+    /// The addresses that no other attachment has on record. Rules of iptables and sources of a zone carry no mark:
+    /// those of an address that somebody else has by now are that one's.
+    fn unshared(&self) -> Result<Vec<IpAddr>> {
+        let Some(addresses) = self.addresses.as_ref().filter(|addresses| !addresses.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let mut others = record::list::<Forward>()?;
+        others.retain(|other| other.label != *self.label);
+        let has = |address: &IpAddr| others.iter().any(|other| other.what.addresses.contains(address));
+        Ok(addresses.iter().copied().filter(|address| !has(address)).collect())
     }
 }
 
@@ -247,12 +247,17 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     for gone in record::list_stale::<Forward>(stale)? {
         effort.note(remove(&gone.label));
     }
-    if let Some(mut nft) = open_if_supported()? {
-        let deletions = nftables::stale_deletions(&mut nft, stale)?;
-        nft.remove(deletions)?;
-    }
-    effort.note(record::remove_stale_unreadable::<Forward>(stale));
+    // The records go with the rules above: one whose rules could not be removed stays.
+    effort.note(remove_stale_marks(stale));
+    effort.note(record::remove_unreadable::<Forward>(stale));
     effort.finish()
+}
+
+fn remove_stale_marks(stale: &Stale<'_>) -> Result<()> {
+    let Some(mut nft) = open_if_supported()? else { return Ok(()) };
+    let deletions = nftables::stale_deletions(&mut nft, stale)?;
+    nft.remove(deletions)?;
+    Ok(())
 }
 
 /// Whether there is evidence of a running firewalld.

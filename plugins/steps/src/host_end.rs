@@ -53,7 +53,5 @@ pub fn peer(host: &mut Rtnl, inside: &Link) -> Result<Option<Link>> {
 
 /// Whether the result has this link as an interface on the host.
 pub fn is_in(result: &Success, link: &Link) -> bool {
-    let on_host = |sandbox: Option<&str>| sandbox.is_none_or(str::is_empty);
-    let mut interfaces = result.interfaces.iter();
-    interfaces.any(|interface| on_host(interface.sandbox.as_deref()) && interface.name == link.name)
+    result.interfaces.iter().any(|interface| interface.is_on_host() && interface.name == link.name)
 }

@@ -3,13 +3,34 @@
 //! Today's iptables keeps its rules in nf_tables, where chains of any name are looked up and removed over netlink.
 //! Where the old kernel tables are in use, their own `iptables-legacy` is executed.
 
+mod stale;
+
+pub(crate) use stale::StaleChains;
+
+use crate::execute::fed;
 use kernel::lock::Lock;
 use kernel::nft::{Chain, Family, Nft, Request, Table};
 use spec::error::{Error, Result};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
+
+/// Longest name of a chain.
+const CHAIN_MAX: usize = 28;
+
+/// Whether a key's value can be the name of a chain: it becomes a word of a script for `iptables-restore`.
+///
+/// # Errors
+/// Code 7, with the key.
+pub fn chain_name(key: &str, name: &str) -> Result<()> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
+    if plain && !name.is_empty() && name.len() <= CHAIN_MAX && !name.starts_with('-') {
+        return Ok(());
+    }
+    Err(Error::invalid_config(format!(
+        "{key} {name:?} is no name of a chain: want at most {CHAIN_MAX} letters, digits, '-', '_', '.', ':' or '+'"
+    )))
+}
 
 /// One address family of iptables.
 #[derive(Debug)]
@@ -98,12 +119,10 @@ impl Tool {
             .is_ok_and(|tables| tables.lines().any(|found| found == table))
     }
 
-    /// The rules of a chain of the old kernel tables; empty where there is no such chain.
-    ///
-    /// # Errors
-    /// `iptables-legacy` is missing.
-    pub fn legacy_rules(&self, table: &str, chain: &str) -> Result<String> {
-        list(self.legacy, table, &[chain])
+    /// The rules of a chain of the old kernel tables. `None` where there is no such chain, and where there is no
+    /// `iptables-legacy`: without one nothing can be removed there, and a DEL has to end all the same.
+    pub fn legacy_rules(&self, table: &str, chain: &str) -> Option<String> {
+        list(self.legacy, table, &[chain]).ok()
     }
 
     /// As [`Tool::restore`], for the old kernel tables.
@@ -114,18 +133,18 @@ impl Tool {
         restore(self.legacy_restore, script, Stdio::null())
     }
 
-    /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine when it is
-    /// not there. Nothing is executed where the table is not in use.
+    /// Removes from the old kernel tables a chain and the rules of these others that lead to it; fine where
+    /// [`Tool::legacy_rules`] finds none. Nothing is executed where the table is not in use.
     ///
     /// # Errors
-    /// `iptables-legacy` is missing, or refuses.
+    /// `iptables-legacy` refuses.
     pub fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
-        if !self.has_legacy(table) || list(self.legacy, table, &[chain]).is_err() {
+        if !self.has_legacy(table) || self.legacy_rules(table, chain).is_none() {
             return Ok(());
         }
         let mut script = format!("*{table}\n");
         for base in leading {
-            let rules = list(self.legacy, table, &[base]).unwrap_or_default();
+            let rules = self.legacy_rules(table, base).unwrap_or_default();
             for rule in rules.lines().filter(|rule| jump_target(rule) == Some(chain)) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(script, "{}", rule.replacen("-A ", "-D ", 1));
@@ -175,15 +194,8 @@ fn list(program: &str, table: &str, chain: &[&str]) -> Result<String> {
 
 fn restore(program: &str, input: &str, stdout: Stdio) -> Result<()> {
     let mut command = Command::new(program);
-    command.args(["--noflush", "--wait"]);
-    command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
-    let outcome = command.spawn().and_then(|mut child| {
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes())?;
-        }
-        child.wait_with_output()
-    });
-    finished(program, outcome).map(drop)
+    command.args(["--noflush", "--wait"]).stdout(stdout);
+    finished(program, fed(&mut command, input)).map(drop)
 }
 
 fn finished(program: &str, outcome: std::io::Result<Output>) -> Result<Output> {
@@ -199,7 +211,15 @@ fn finished(program: &str, outcome: std::io::Result<Output>) -> Result<Output> {
 
 #[cfg(test)]
 mod tests {
-    use super::jump_target;
+    use super::{chain_name, jump_target};
+
+    #[test]
+    fn a_name_is_one_word_of_a_script() {
+        assert!(chain_name("key", "KUBE-MARK-MASQ").is_ok());
+        for name in ["", "A B", "A\n-F", "-A", "A-CHAIN-OF-A-VERY-LONG-NAME-X"] {
+            assert!(chain_name("key", name).is_err(), "{name:?}");
+        }
+    }
 
     #[test]
     fn the_target_of_a_jump_is_read_from_a_listed_rule() {

@@ -83,6 +83,11 @@ impl Label {
         text.strip_prefix(&self.key()).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
     }
 
+    /// The same of a comment or alias that may not be there.
+    pub fn is_on(&self, text: Option<&str>) -> bool {
+        text.is_some_and(|text| self.marks(text))
+    }
+
     /// The mark's two hashes, the part that is compared.
     pub fn key(&self) -> String {
         format!("{}-{}", self.network, self.attachment)

@@ -6,13 +6,12 @@
 mod iptables;
 mod nftables;
 
-use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::ruleset::open_if_supported;
 use crate::stale::Stale;
 use crate::undo::Undo;
 use ipnet::IpNet;
-use kernel::error::Errno;
 use kernel::lock::Lock;
 use kernel::nft::Nft;
 use serde::{Deserialize, Serialize};
@@ -53,10 +52,9 @@ struct Masquerade {
 }
 
 impl Masquerade {
-    /// Waits for an `iptables-restore` that outlived the ADD that started it and was killed: what it still wrote can
-    /// be removed then.
+    /// `iptables-restore` may outlive the ADD that started it and was killed.
     fn lock_out(&self) -> Result<Option<Lock>> {
-        (self.backend == Backend::Iptables).then(record::lock).transpose()
+        if self.backend == Backend::Iptables { record::lock_out() } else { Ok(None) }
     }
 }
 
@@ -99,12 +97,7 @@ fn write(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()> {
 /// # Errors
 /// The backend refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Masquerade>()?;
-    for found in &records {
-        effort.note(write(found.what.backend, &found.label, &found.what.addresses));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(|label, Masquerade { backend, addresses }| write(*backend, label, addresses))
 }
 
 /// Whether the rules of these addresses stand.
@@ -118,10 +111,9 @@ pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()>
     }
 }
 
-/// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had;
-/// without them and without a record all elements are looked
-/// through for its mark. The socket comes back open: closing it after a delete waits until the kernel has freed what
-/// was deleted, so the caller chooses who does.
+/// Removes the attachment's rules, whichever backend made them. `addresses` are those that it has or had; without
+/// them and without a record all elements are looked through for its mark. The socket comes back open: closing it
+/// after a delete waits until the kernel has freed what was deleted, so the caller chooses who does.
 ///
 /// # Errors
 /// The kernel or `iptables` refused; what is not there is no error.
@@ -161,19 +153,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
         nft.remove(deletions)?;
     }
     iptables::remove_stale_legacy(stale)?;
-    for gone in records {
-        record::remove::<Masquerade>(&gone.label)?;
-    }
-    record::remove_stale_unreadable::<Masquerade>(stale)
-}
-
-/// `None` where this kernel has no nf_tables: then there is nothing to remove either.
-pub(crate) fn open_if_supported() -> Result<Option<Nft>> {
-    match Nft::open() {
-        Ok(nft) => Ok(Some(nft)),
-        Err(error) if error.errno() == Errno::PROTONOSUPPORT => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    record::remove_stale::<Masquerade>(stale)
 }
 
 /// Whether this backend can work here, for STATUS.

@@ -5,6 +5,7 @@ mod removal;
 
 pub use removal::{find_marked, remove, remove_stale};
 
+use crate::host_end;
 use crate::label::Label;
 use crate::sockets::Sockets;
 use kernel::error::Errno;
@@ -151,8 +152,8 @@ pub fn on_the_host(link: &Link) -> Interface {
 /// # Errors
 /// It is not on the host.
 pub fn other_end(host: &mut Rtnl, inside: &Link) -> Result<Link> {
-    let peer = inside.peer_index.map(|index| link::get(host, LinkRef::Index(index))).transpose()?;
-    peer.flatten().ok_or_else(|| Error::internal(format!("host end of {} not found", inside.name)))
+    let outside = host_end::peer(host, inside)?;
+    outside.ok_or_else(|| Error::internal(format!("host end of {} not found", inside.name)))
 }
 
 /// Whether this name can be used for the host's end. What a killed ADD of this attachment left under it goes
@@ -178,7 +179,7 @@ fn refuse_taken(sockets: &mut Sockets, attachment: &Attachment) -> Result<()> {
 }
 
 fn is_marked(link: &Link, label: &Label) -> bool {
-    link.alias.as_deref().is_some_and(|alias| label.marks(alias))
+    label.is_on(link.alias.as_deref())
 }
 
 /// The error for an interface that somebody removed while it was being made.

@@ -15,13 +15,11 @@ mod stale_flows;
 
 pub use mapping::{HostPorts, Mapping, Protocol};
 
-use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
-use crate::release;
+use crate::ruleset;
 use crate::stale::Stale;
 use ipnet::IpNet;
-use kernel::lock::Lock;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use std::net::IpAddr;
@@ -91,8 +89,8 @@ impl Mark {
 }
 
 impl Ports {
-    /// Whether who removes them waits for who writes: an `iptables-restore` may outlive the ADD that started it and
-    /// was killed.
+    /// Whether who removes them waits for who writes: for an `iptables-restore` that outlived its ADD, and for who
+    /// takes the same port at another address.
     fn are_removed_under_lock(&self) -> bool {
         self.backend == Backend::Iptables || self.has_addresses()
     }
@@ -172,7 +170,8 @@ pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
         (Some(recorded), _) => Some(recorded),
         (None, Unrecorded::Known(ports)) => Some(ports),
         (None, Unrecorded::Search) => None,
-        (None, Unrecorded::Nothing) => return Ok(()),
+        // A removal that was killed may have got so far.
+        (None, Unrecorded::Nothing) => return siblings::hand_over(label),
     };
     remove_rules(label, known)?;
     if let Some(ports) = known {
@@ -183,16 +182,13 @@ pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
 }
 
 fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
-    let _lock = known.filter(|ports| ports.are_removed_under_lock()).map(|_| lock()).transpose()?;
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    let _lock = if known.is_none_or(Ports::are_removed_under_lock) { record::lock_out()? } else { None };
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
         let mut deletions = nftables::deletions(&mut nft, label, known)?;
         deletions.extend(iptables::deletions(&mut nft, label)?);
         deletions.extend(reference::deletions(&mut nft, label)?);
-        if !deletions.is_empty() {
-            nft.remove(deletions)?;
-            release::without_waiting(nft);
-        }
+        ruleset::remove(nft, deletions)?;
     }
     iptables::remove_legacy(label)
 }
@@ -203,22 +199,20 @@ fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
 /// The kernel or `iptables` refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     let records = record::list_stale::<Ports>(stale)?;
-    let lock = records.iter().any(|gone| gone.what.are_removed_under_lock()).then(lock).transpose()?;
-    let mut handed = Vec::new();
-    if let Some(mut nft) = crate::masquerade::open_if_supported()? {
+    remove_stale_rules(stale)?;
+    records.iter().for_each(|gone| stale_flows::end_all(&gone.what));
+    record::remove_stale::<Ports>(stale)?;
+    siblings::hand_over_stale(stale)
+}
+
+fn remove_stale_rules(stale: &Stale<'_>) -> Result<()> {
+    let _lock = record::lock_out()?;
+    if let Some(mut nft) = ruleset::open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);
         nft.remove(deletions)?;
     }
-    iptables::remove_stale_legacy(stale)?;
-    for gone in records {
-        stale_flows::end_all(&gone.what);
-        record::remove::<Ports>(&gone.label)?;
-        handed.push(gone.label);
-    }
-    drop(lock);
-    handed.iter().try_for_each(siblings::hand_over)?;
-    record::remove_stale_unreadable::<Ports>(stale)
+    iptables::remove_stale_legacy(stale)
 }
 
 /// Puts back what is on record of all attachments; says of how many.
@@ -226,12 +220,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
 /// # Errors
 /// The backend refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Ports>()?;
-    for found in &records {
-        effort.note(write(&found.label, &found.what));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(write)
 }
 
 /// Whether this backend can work here, for STATUS.
@@ -244,11 +233,6 @@ pub fn available(backend: Backend) -> Result<()> {
         Backend::Iptables => iptables::available(),
     };
     outcome.map_err(|error| Error::not_available(format!("port mappings: {error}")))
-}
-
-/// Held by whoever looks whether ports are free and takes them.
-fn lock() -> Result<Lock> {
-    record::lock()
 }
 
 /// The error for a port that somebody else has.

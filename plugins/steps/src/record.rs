@@ -5,6 +5,7 @@
 //! before the rules and removed after them: rules without a record are none of ours. A reboot voids it together
 //! with the rules, so it is whole or absent but not synced to a disk.
 
+use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::stale::Stale;
 use kernel::error::Errno;
@@ -96,6 +97,19 @@ pub fn lock() -> Result<Lock> {
     or_with_directory(|| Lock::acquire_directory(Path::new(DIRECTORY)))
 }
 
+/// Waits for whoever holds [`lock`], and for an `iptables-restore` that outlived the ADD that started it and was
+/// killed: what it still wrote can be removed then. `None` where nobody has ever recorded anything.
+///
+/// # Errors
+/// The directory cannot be locked.
+pub fn lock_out() -> Result<Option<Lock>> {
+    match Lock::acquire_directory(Path::new(DIRECTORY)) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.errno() == Errno::NOENT => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Removes the record of the attachment, after its rules; fine when there is none.
 ///
 /// # Errors
@@ -106,12 +120,21 @@ pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
     remove_file(&name)
 }
 
-/// Removes what is no record of attachments that are gone, for GC: what a process that was killed while it recorded
-/// left, and what cannot be read back.
+/// Removes the records of a kind whose attachments are gone, after their rules, for GC.
 ///
 /// # Errors
 /// The directory cannot be read or written.
-pub fn remove_stale_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+pub fn remove_stale<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+    list_stale::<T>(stale)?.iter().try_for_each(|gone| remove::<T>(&gone.label))?;
+    remove_unreadable::<T>(stale)
+}
+
+/// Removes what a process that was killed while it recorded left, and what cannot be read back, of attachments that
+/// are gone.
+///
+/// # Errors
+/// The directory cannot be read or written.
+pub(crate) fn remove_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
     let ending = format!(".{}", T::KIND);
     for name in names()? {
         let key = finished(&name).unwrap_or(&name).strip_suffix(&ending);
@@ -124,12 +147,7 @@ pub fn remove_stale_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
 }
 
 fn remove_file(name: &str) -> Result<()> {
-    match std::fs::remove_file(Path::new(DIRECTORY).join(name)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::io(format!("remove record {name} in {DIRECTORY}: {error}")))
-        }
-        _ => Ok(()),
-    }
+    file::remove(&path(name)).map(drop).map_err(|error| Error::io(format!("forget a record: {error}")))
 }
 
 /// What a file is called until it is whole.
@@ -177,6 +195,24 @@ pub fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
     let mut found = list::<T>()?;
     found.retain(|record| stale.is(&record.label.key()));
     Ok(found)
+}
+
+/// Writes the rules of all attachments on record again, each whatever becomes of the others; says of how many.
+///
+/// A record is read once more at its turn: its attachment may have gone since it was listed, and nobody would remove
+/// rules that are written then.
+///
+/// # Errors
+/// The directory cannot be read, or all that was refused.
+pub(crate) fn write_again<T: Recorded>(write: impl Fn(&Label, &T) -> Result<()>) -> Result<usize> {
+    let (mut effort, mut written) = (BestEffort::new(), 0);
+    for Found { label, .. } in list::<T>()? {
+        if let Some(what) = effort.note(get::<T>(&label)).flatten() {
+            effort.note(write(&label, &what));
+            written += 1;
+        }
+    }
+    effort.finish().map(|()| written)
 }
 
 fn from_entry<T>(entry: Entry<T>) -> Found<T> {

@@ -10,9 +10,9 @@
 //!
 //! A port is one element of each set, marked like everything of an attachment.
 
-use crate::best_effort::BestEffort;
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::ruleset;
 use crate::stale::Stale;
 use crate::table::BRIDGE as TABLE;
 use kernel::error::forgive_existing;
@@ -66,12 +66,7 @@ pub fn bound_mac(label: &Label) -> Result<Option<Mac>> {
 /// # Errors
 /// The kernel refused one; the others were put back.
 pub fn reload() -> Result<usize> {
-    let mut effort = BestEffort::new();
-    let records = record::list::<Bound>()?;
-    for found in &records {
-        effort.note(write(&found.label, &found.what.port, Mac(found.what.mac)));
-    }
-    effort.finish().map(|()| records.len())
+    record::write_again(|label, Bound { port, mac }| write(label, port, Mac(*mac)))
 }
 
 fn write(label: &Label, port: &str, mac: Mac) -> Result<()> {
@@ -99,7 +94,7 @@ pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
         )));
     }
     let guarded = nft.element(GUARDED, Value::ifname(port))?;
-    if !guarded.is_some_and(|found| found.comment.as_deref().is_some_and(|comment| label.marks(comment))) {
+    if !ruleset::is_marked(guarded.as_ref(), label) {
         return Err(Error::internal(format!("MAC spoof check of port {port}: not in set {GUARDED}")));
     }
     let bound = mac.map(|mac| nft.element(BOUND, pair(port, mac))).transpose()?.flatten();
@@ -117,10 +112,10 @@ pub fn check(label: &Label, port: &str, mac: Option<Mac>) -> Result<()> {
 /// # Errors
 /// The kernel refused; what is not there is no error.
 pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
-    let Some(mut nft) = crate::masquerade::open_if_supported()? else {
+    let Some(mut nft) = ruleset::open_if_supported()? else {
         return Ok(None);
     };
-    let mut deletions = elements_of(&mut nft, |comment, _| label.marks(comment))?;
+    let mut deletions = elements_of(&mut nft, |mark| label.marks(mark))?;
     deletions.extend(of_reference(&mut nft, attachment)?);
     nft.remove(deletions)?;
     record::remove::<Bound>(label)?;
@@ -132,28 +127,19 @@ pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
 /// # Errors
 /// The kernel refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
-    let Some(mut nft) = crate::masquerade::open_if_supported()? else {
+    let Some(mut nft) = ruleset::open_if_supported()? else {
         return Ok(());
     };
-    let deletions = elements_of(&mut nft, |comment, _| stale.is(comment))?;
+    let deletions = elements_of(&mut nft, |mark| stale.is(mark))?;
     nft.remove(deletions)?;
-    for gone in record::list_stale::<Bound>(stale)? {
-        record::remove::<Bound>(&gone.label)?;
-    }
-    record::remove_stale_unreadable::<Bound>(stale)
+    record::remove_stale::<Bound>(stale)
 }
 
-/// The deletions of the elements of both sets that `chosen` picks by comment and port.
-fn elements_of(nft: &mut Nft, chosen: impl Fn(&str, &str) -> bool) -> Result<Vec<Request>> {
+/// The deletions of the elements of both sets whose mark is chosen.
+fn elements_of(nft: &mut Nft, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
-    for (set, key) in [(GUARDED, GUARDED_KEY), (BOUND, BOUND_KEY)] {
-        for found in nft.elements(set)? {
-            let port =
-                found.key.split(key).and_then(|values| Some(values.first()?.as_text())).unwrap_or_default();
-            if chosen(found.comment.as_deref().unwrap_or_default(), &port) {
-                deletions.extend(set.delete_elements(&[Element::new(found.key)]));
-            }
-        }
+    for set in [GUARDED, BOUND] {
+        deletions.extend(ruleset::deletions(set, nft.elements(set)?, &chosen));
     }
     Ok(deletions)
 }

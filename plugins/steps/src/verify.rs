@@ -16,7 +16,7 @@ use std::net::IpAddr;
 /// There is none, or it stands in another namespace.
 pub fn container_interface<'a>(call: &Check, result: &'a Success) -> Result<(usize, &'a Interface)> {
     let ifname = call.attachment.ifname.as_str();
-    let named = |interface: &&Interface| interface.name == ifname && interface.sandbox.is_some();
+    let named = |interface: &&Interface| interface.name == ifname && !interface.is_on_host();
     let Some(position) = result.interfaces.iter().position(|interface| named(&interface)) else {
         return Err(Error::internal(format!("prevResult has no interface {ifname} in a sandbox")));
     };

@@ -2,8 +2,10 @@
 
 use crate::config::Plan;
 use crate::link::LinkSettings;
-use crate::saved::{OldSysctl, Place, Record, Saved};
-use crate::sysctl::{Refused, Sysctl, same};
+use crate::place::Place;
+use crate::refused::Refused;
+use crate::saved::{OldSysctl, Record, Saved};
+use crate::sysctl::{Sysctl, same};
 use crate::target::Target;
 use kernel::link::Mac;
 use kernel::netns::NetNs;

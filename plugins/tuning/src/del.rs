@@ -5,9 +5,8 @@
 //! have taken it away.
 
 use crate::config;
-use crate::saved::{OldSysctl, Place, Record, Saved};
-use crate::sysctl::same;
-use kernel::error::Errno;
+use crate::place::Place;
+use crate::saved::{Record, Saved};
 use kernel::link::{self, Link, LinkRef};
 use kernel::netns::NetNs;
 use kernel::rtnl::Rtnl;
@@ -58,24 +57,4 @@ fn put_link_back(saved: &Saved, record: Option<&Record>, attachment: &Attachment
     let Some(link) = found else { return Ok(()) };
     let wanted = saved.link.different_from(&saved.link.now(&link)?);
     Ok(route.batch(wanted.requests(link.index))?)
-}
-
-impl OldSysctl {
-    /// Gives the sysctl its old value, in the calling thread's namespace.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub(crate) fn put_back(&self) -> Result<()> {
-        Ok(kernel::sysctl::overwrite(&self.path, &self.old)?)
-    }
-
-    /// The same, unless somebody has given it a third value since, or it went with its interface.
-    fn put_back_if_ours(&self) -> Result<()> {
-        match kernel::sysctl::get_whole(&self.path) {
-            Ok(now) if same(&now, &self.new) => self.put_back(),
-            Ok(_) => Ok(()),
-            Err(error) if error.errno() == Errno::NOENT => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
 }

@@ -5,13 +5,12 @@
 //! attachment, which goes by the name.
 
 use crate::config;
-use crate::saved::{self, Found, Record};
+use crate::place::{self, Found};
+use crate::saved::Record;
 use kernel::lock::Lock;
 use spec::config::Config;
-use spec::error::{Error, Result};
+use spec::error::Result;
 use spec::request::Gc;
-use std::io::ErrorKind;
-use std::path::Path;
 use steps::best_effort::BestEffort;
 
 pub(crate) fn gc(call: &Gc) -> Result<()> {
@@ -22,10 +21,10 @@ pub(crate) fn gc(call: &Gc) -> Result<()> {
     // Whoever replaces a file holds this lock: without him, a file in the making is a leftover.
     let _lock = Lock::acquire_directory(&dir)?;
     let mut effort = BestEffort::new();
-    for found in saved::list(&dir)? {
+    for found in place::list(&dir)? {
         match found {
-            Found::Leftover(path) => effort.note(remove(&path)),
-            Found::Of(path, record) if is_stale(&call.config, &record) => effort.note(remove(&path)),
+            Found::Leftover(path) => effort.note(place::remove(&path)),
+            Found::Of(path, record) if is_stale(&call.config, &record) => effort.note(place::remove(&path)),
             Found::Of(..) => None,
         };
     }
@@ -37,14 +36,4 @@ fn is_stale(config: &Config, record: &Record) -> bool {
     let mut valid = config.valid_attachments.iter().flatten();
     record.network == config.name.as_str()
         && !valid.any(|one| one.container_id == record.container && one.ifname == record.ifname)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        // A DEL was faster.
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
-        removed => {
-            removed.map_err(|cause| Error::io(format!("remove old values {}: {cause}", path.display())))
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! before it made.
 //!
 //! One verb, one file; `config.rs` decides, the verbs act. What was there before is kept in a file
-//! (`saved.rs`) from before the first change until DEL has put it back.
+//! (`place.rs`) from before the first change until DEL has put it back.
 
 mod add;
 mod allowlist;
@@ -11,6 +11,8 @@ mod config;
 mod del;
 mod gc;
 mod link;
+mod place;
+mod refused;
 mod saved;
 mod status;
 mod sysctl;

@@ -1,9 +1,10 @@
 //! Killing a plugin at a chosen system call, by strace's fault injection: the call itself is not executed any more.
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 use super::nightly::{self, Dice};
-use super::{Call, HOME, command};
+use super::{Call, HOME, Snapshot, command};
 
 /// The k-th call of one name, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,19 @@ pub struct Point {
 impl std::fmt::Display for Point {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "killed at {} number {}", self.name, self.k)
+    }
+}
+
+/// The state when it is as wanted, or as it is after half a second: the kernel may need a moment to close what the
+/// killed process held.
+pub fn settled(wanted: &Snapshot, state: impl Fn() -> Snapshot) -> Snapshot {
+    let end = Instant::now() + Duration::from_millis(500);
+    loop {
+        let now = state();
+        if now == *wanted || Instant::now() > end {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

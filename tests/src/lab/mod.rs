@@ -6,6 +6,7 @@ pub mod conf;
 pub mod containerd;
 pub mod daemon;
 pub mod fake;
+pub mod firewall;
 pub mod kill;
 pub mod netns;
 pub mod nightly;

@@ -2,7 +2,7 @@
 
 use super::{ADMIN_CHAIN, Backend, firewalld};
 use crate::iptables::{TOOLS, Tool};
-use crate::masquerade::open_if_supported;
+use crate::ruleset::open_if_supported;
 use kernel::nft::{Nft, Policy, RuleFound, Verdict};
 use spec::error::Result;
 use std::net::IpAddr;
@@ -65,5 +65,5 @@ fn needs_iptables(nft: &mut Nft, tool: &Tool) -> Result<bool> {
 fn refuses(rule: &RuleFound) -> bool {
     rule.verdicts.contains(&Verdict::Drop)
         || rule.expressions.iter().any(|name| name == "reject")
-        || rule.extensions.iter().any(|name| name == "REJECT")
+        || rule.extends_by("REJECT")
 }

@@ -3,11 +3,17 @@
 //! A connection authenticates as its user (SASL EXTERNAL), says Hello, and has one call under way at a time. All
 //! messages are little-endian, which the sender chooses; a bus passes on what others sent as they sent it.
 
+mod wire;
+
 use spec::error::{Error, Result};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+use wire::{
+    ERROR, FIELD_DESTINATION, FIELD_INTERFACE, FIELD_MEMBER, FIELD_PATH, METHOD_RETURN, Message, Reader,
+    message,
+};
 
 const SOCKET: &str = "/run/dbus/system_bus_socket";
 /// How long one call may take. firewalld rewrites rules within some ten milliseconds, but may be busy starting.
@@ -15,16 +21,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The largest message that is read; answers have a few hundred bytes.
 const LARGEST: usize = 1 << 20;
 
-const METHOD_CALL: u8 = 1;
-const METHOD_RETURN: u8 = 2;
-const ERROR: u8 = 3;
-const FIELD_PATH: u8 = 1;
-const FIELD_INTERFACE: u8 = 2;
-const FIELD_MEMBER: u8 = 3;
-const FIELD_ERROR_NAME: u8 = 4;
-const FIELD_REPLY_SERIAL: u8 = 5;
-const FIELD_DESTINATION: u8 = 6;
-const FIELD_SIGNATURE: u8 = 8;
 const BUS: (&str, &str) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
 
 /// A connection to the system bus.
@@ -54,17 +50,32 @@ impl Bus {
     /// # Errors
     /// There is no bus, or it does not take us.
     pub(super) fn connect() -> Result<Bus> {
+        Bus::connect_if_there()?.ok_or_else(|| {
+            Error::internal(
+                "connect to the system bus: there is none; start it and firewalld, or choose another backend",
+            )
+        })
+    }
+
+    /// The same; `None` where there is no bus.
+    ///
+    /// # Errors
+    /// It does not take us.
+    pub(super) fn connect_if_there() -> Result<Option<Bus>> {
         let address = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_default();
         let path =
             address.split([';', ',']).find_map(|part| part.strip_prefix("unix:path=")).unwrap_or(SOCKET);
         let failed = |cause: &dyn fmt::Display| {
             Error::internal(format!("connect to the system bus at {path}: {cause}"))
         };
-        let stream = UnixStream::connect(path).map_err(|error| failed(&error))?;
+        let stream = match UnixStream::connect(path) {
+            Err(error) if is_no_bus(&error) => return Ok(None),
+            stream => stream.map_err(|error| failed(&error))?,
+        };
         let mut bus = Bus { stream, serial: 0, deadline: Instant::now() + LIMIT, came: Vec::new() };
         bus.authenticate().map_err(|error| failed(&error))?;
         bus.call(BUS.0, BUS.1, BUS.0, "Hello", &[]).map_err(|failure| failed(&failure))?;
-        Ok(bus)
+        Ok(Some(bus))
     }
 
     /// Whether somebody has this name.
@@ -152,7 +163,7 @@ impl Bus {
         self.fill(&mut rest)?;
         // Signals and answers that somebody else sent in the other byte order are not for us.
         if head[0] != b'l' {
-            return Ok(Message { kind: 0, reply_to: None, error_name: String::new(), body: Vec::new() });
+            return Ok(Message::default());
         }
         Message::read(head[1], &rest[..fields], rest[fields.next_multiple_of(8)..].to_vec())
             .ok_or_else(broken)
@@ -218,144 +229,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What matters of a message.
-struct Message {
-    kind: u8,
-    reply_to: Option<u32>,
-    error_name: String,
-    body: Vec<u8>,
-}
-
-impl Message {
-    fn read(kind: u8, fields: &[u8], body: Vec<u8>) -> Option<Message> {
-        let mut message = Message { kind, reply_to: None, error_name: String::new(), body };
-        let mut reader = Reader::new(fields);
-        while !reader.at_end() {
-            reader.align(8);
-            let field = reader.byte()?;
-            match (field, reader.signature()?.as_slice()) {
-                (FIELD_REPLY_SERIAL, b"u") => message.reply_to = Some(reader.number()?),
-                (FIELD_ERROR_NAME, b"s") => message.error_name = reader.text()?,
-                (_, b"s" | b"o") => drop(reader.text()?),
-                (_, b"g") => drop(reader.signature()?),
-                (_, b"u") => drop(reader.number()?),
-                _ => return None,
-            }
-        }
-        Some(message)
-    }
-}
-
-/// Reads values one behind the other.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, at: 0 }
-    }
-
-    fn at_end(&self) -> bool {
-        self.at >= self.bytes.len()
-    }
-
-    fn align(&mut self, to: usize) {
-        self.at = self.at.next_multiple_of(to);
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.align(4);
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = usize::try_from(self.number()?).ok()?;
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.take(1).map(|_| text)
-    }
-
-    fn signature(&mut self) -> Option<Vec<u8>> {
-        let length = usize::from(self.byte()?);
-        let signature = self.take(length)?.to_vec();
-        self.take(1).map(|_| signature)
-    }
-}
-
-/// A method call.
-fn message(serial: u32, fields: &[(u8, u8, &str)], arguments: &[&str]) -> Vec<u8> {
-    let mut body = Vec::new();
-    arguments.iter().for_each(|argument| put_text(&mut body, argument));
-    let mut head = Vec::new();
-    for (field, kind, value) in fields {
-        pad(&mut head, 8);
-        head.extend([*field, 1, *kind, 0]);
-        put_text(&mut head, value);
-    }
-    if !arguments.is_empty() {
-        pad(&mut head, 8);
-        head.extend([FIELD_SIGNATURE, 1, b'g', 0, u8::try_from(arguments.len()).unwrap_or(u8::MAX)]);
-        head.extend(arguments.iter().map(|_| b's').chain([0]));
-    }
-    let mut bytes = vec![b'l', METHOD_CALL, 0, 1];
-    for number in [length_of(&body), serial, length_of(&head)] {
-        bytes.extend(number.to_le_bytes());
-    }
-    bytes.extend(head);
-    pad(&mut bytes, 8);
-    bytes.extend(body);
-    bytes
-}
-
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    pad(bytes, 4);
-    bytes.extend(length_of(text.as_bytes()).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes.push(0);
-}
-
-fn pad(bytes: &mut Vec<u8>, to: usize) {
-    bytes.resize(bytes.len().next_multiple_of(to), 0);
-}
-
-fn length_of<T>(list: &[T]) -> u32 {
-    u32::try_from(list.len()).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-
-    #[test]
-    fn a_call_is_laid_out_as_the_specification_says() {
-        let fields = [(FIELD_PATH, b'o', "/a"), (FIELD_MEMBER, b's', "M")];
-        let bytes = message(7, &fields, &["x"]);
-        let expected = b"l\x01\0\x01\x06\0\0\0\x07\0\0\0\x27\0\0\0\
-            \x01\x01o\0\x02\0\0\0/a\0\0\0\0\0\0\
-            \x03\x01s\0\x01\0\0\0M\0\0\0\0\0\0\0\
-            \x08\x01g\0\x01s\0\0\
-            \x01\0\0\0x\0";
-        assert_eq!(bytes, expected);
-    }
-
-    #[test]
-    fn an_answer_is_read_and_a_broken_one_is_not() {
-        let fields = b"\x06\x01s\0\x04\0\0\0:1.2\0\0\0\0\x05\x01u\0\x07\0\0\0\x08\x01g\0\x01b\0";
-        let read = Message::read(METHOD_RETURN, fields, 1u32.to_le_bytes().to_vec()).unwrap();
-        assert_eq!(read.reply_to, Some(7));
-        assert!(Body(read.body).boolean());
-        assert!(Message::read(METHOD_RETURN, &fields[..9], Vec::new()).is_none());
-    }
+/// Forgives ENOENT and ECONNREFUSED: no bus was started, or it has ended and left its socket.
+fn is_no_bus(error: &std::io::Error) -> bool {
+    [ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&error.kind())
 }

@@ -15,7 +15,6 @@
 use super::rule::{End, Rule, Target};
 use super::{Forward, Ingress};
 use crate::iptables::{TOOLS, Tool};
-
 use kernel::lock::Lock;
 use kernel::nft::{Nft, Request, RuleFound};
 use spec::error::{Error, Result};
@@ -91,6 +90,11 @@ pub(super) fn deletions(nft: &mut Nft, addresses: &[IpAddr]) -> Result<Vec<(IpAd
     Ok(deletions)
 }
 
+/// Whether the old kernel tables are in use.
+pub(super) fn has_legacy() -> bool {
+    TOOLS.iter().any(|tool| tool.has_legacy(FILTER))
+}
+
 /// The same for the old kernel tables, where they are in use.
 pub(super) fn remove_legacy(addresses: &[IpAddr]) -> Result<()> {
     for tool in &TOOLS {
@@ -99,7 +103,6 @@ pub(super) fn remove_legacy(addresses: &[IpAddr]) -> Result<()> {
         if rules.is_empty() || !tool.has_legacy(FILTER) {
             continue;
         }
-        // No such chain is no such rule.
         let there = tool.legacy_rules(FILTER, OURS).unwrap_or_default();
         let lines = there.lines().filter(|line| rules.iter().any(|rule| rule == line));
         let script: String = lines.map(|line| line.replacen("-A ", "-D ", 1) + "\n").collect();

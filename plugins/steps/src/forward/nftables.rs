@@ -1,67 +1,17 @@
-//! Forwarding through nftables, over netlink: static rules, and elements for each attachment.
-//!
-//! ```text
-//! table inet tidewater {
-//!     set segregated { type ifname }              # bridges with an ingress policy
-//!     set intra { type ifname . ifname }          # a bridge and itself: same-bridge
-//!     set apart { type ifname . ifname }          # a bridge and itself: isolated
-//!     set accept-v4 { type ipv4_addr }            # the containers' addresses
-//!     set accept-v6 { type ipv6_addr }
-//!     chain admin { }                             # the administrator's, first to be asked; never touched here
-//!     chain isolation {
-//!         iifname . oifname @apart drop
-//!         iifname . oifname @intra return
-//!         iifname @segregated oifname @segregated drop }
-//!     chain forward { type filter hook forward priority filter; policy accept;
-//!         jump admin
-//!         jump isolation
-//!         ct state established,related ip daddr @accept-v4 accept
-//!         ct status dnat ip daddr @accept-v4 accept
-//!         ip saddr @accept-v4 accept
-//!         … the same for IPv6 } }
-//! table bridge tidewater {
-//!     set isolated { type ifname }                # ports: isolated, whether or not frames meet the rules above
-//!     chain forward { type filter hook forward priority filter; policy accept;
-//!         iifname @isolated meta protocol ip drop
-//!         … ip6, and the same for oifname } }
-//! ```
-//!
-//! The accepting rules matter where an administrator sets the policy of the chain to drop. What is translated to a
-//! container is let through to it then: somebody mapped that port.
+//! Forwarding through nftables, over netlink: an attachment is elements; the rules are static ([`layout`]).
+
+mod layout;
 
 use super::Ingress;
 use crate::label::Label;
+use crate::ruleset;
 use crate::stale::Stale;
-use crate::table::{BRIDGE, INET};
-use kernel::error::{Errno, forgive_existing};
-use kernel::nft::{
-    Base, Chain, ChainKind, Element, Hook, Key, Nft, Policy, Request, Rule, Selector, Set, SetSpec,
-    Transaction, Type, Value, Verdict, ct_state, ct_status, priority,
-};
+use crate::table::{INET, no_bridges};
+use kernel::error::forgive_existing;
+use kernel::nft::{Chain, Element, Key, Nft, Request, Set, Transaction, Value};
+use layout::{ACCEPT4, ACCEPT6, APART, FORWARD, INTRA, ISOLATED, PORTS, SEGREGATED, missing, missing_ports};
 use spec::error::{Error, Result};
 use std::net::IpAddr;
-
-const FORWARD: Chain<'static> = INET.chain("forward");
-const ISOLATION: Chain<'static> = INET.chain("isolation");
-const ADMIN: Chain<'static> = INET.chain("admin");
-const SEGREGATED: Set<'static> = INET.set("segregated");
-const INTRA: Set<'static> = INET.set("intra");
-const APART: Set<'static> = INET.set("apart");
-const ACCEPT4: Set<'static> = INET.set("accept-v4");
-const ACCEPT6: Set<'static> = INET.set("accept-v6");
-const PORTS: Chain<'static> = BRIDGE.chain("forward");
-const ISOLATED: Set<'static> = BRIDGE.set("isolated");
-
-/// What makes the rules of a chain.
-type Rules = fn() -> Vec<Rule<'static>>;
-
-/// How many rules [`isolation_rules`] and [`forward_rules`] are.
-const ISOLATION_RULES: usize = 3;
-const FORWARD_RULES: usize = 8;
-
-/// EtherTypes.
-const IP: u16 = 0x0800;
-const IP6: u16 = 0x86dd;
 
 /// An element and where it goes.
 type Put<'a> = (Set<'static>, Element<'a>);
@@ -90,15 +40,17 @@ pub(super) fn ensure_port(label: &Label, ingress: Option<&Ingress>) -> Result<()
 fn put_port(nft: &mut Nft, comment: &str, ingress: Option<&Ingress>) -> Result<()> {
     let Some(port) = port(ingress) else { return Ok(()) };
     let element = Element::new(Value::ifname(port)).comment(comment);
-    let put = build(nft, missing_ports)
-        .and_then(|()| nft.put_element(ISOLATED, &element, missing_ports).map_err(Into::into));
-    put.map_err(|error| error.context(format!("close port {port} to the others of its bridge")))
+    let put = build(nft, missing_ports).and_then(|()| nft.put_element(ISOLATED, &element, missing_ports));
+    put.map_err(|error| no_bridges(error).context(format!("close port {port} to the others of its bridge")))
 }
 
 /// For the first attachment, and after somebody flushed a chain; whoever comes second finds it there.
-fn build(nft: &mut Nft, missing: impl Fn(&mut Nft) -> kernel::error::Result<Transaction>) -> Result<()> {
+fn build(
+    nft: &mut Nft,
+    missing: impl Fn(&mut Nft) -> kernel::error::Result<Transaction>,
+) -> kernel::error::Result<()> {
     let missing = missing(nft)?;
-    Ok(forgive_existing(nft.commit(&missing))?)
+    forgive_existing(nft.commit(&missing))
 }
 
 pub(super) fn check(label: &Label, addresses: &[IpAddr], ingress: Option<&Ingress>) -> Result<()> {
@@ -112,7 +64,7 @@ pub(super) fn check(label: &Label, addresses: &[IpAddr], ingress: Option<&Ingres
     for address in addresses {
         let set = accepting(address);
         let found = nft.element(set, *address)?;
-        if !found.is_some_and(|found| found.comment.is_some_and(|comment| label.marks(&comment))) {
+        if !ruleset::is_marked(found.as_ref(), label) {
             return Err(lost(&address.to_string(), set));
         }
     }
@@ -138,7 +90,7 @@ fn check_isolated(nft: &mut Nft, label: &Label, ingress: Option<&Ingress>) -> Re
         return Err(flushed(PORTS));
     }
     let found = nft.element(ISOLATED, Value::ifname(port))?;
-    match found.is_some_and(|found| found.comment.is_some_and(|comment| label.marks(&comment))) {
+    match ruleset::is_marked(found.as_ref(), label) {
         true => Ok(()),
         false => Err(lost(&format!("port {port}"), ISOLATED)),
     }
@@ -169,19 +121,27 @@ pub(super) fn deletions(
     match addresses {
         Some(addresses) => {
             for address in addresses {
-                deletions.extend(deletion(nft, accepting(address), (*address).into(), ours)?);
+                deletions.extend(ruleset::deletions(
+                    accepting(address),
+                    nft.element(accepting(address), *address)?,
+                    ours,
+                ));
             }
         }
         None => {
-            deletions.extend(marked(nft, ACCEPT4, ours)?);
-            deletions.extend(marked(nft, ACCEPT6, ours)?);
+            deletions.extend(ruleset::deletions(ACCEPT4, nft.elements(ACCEPT4)?, ours));
+            deletions.extend(ruleset::deletions(ACCEPT6, nft.elements(ACCEPT6)?, ours));
         }
     }
     match recorded {
-        None => deletions.extend(marked(nft, ISOLATED, ours)?),
+        None => deletions.extend(ruleset::deletions(ISOLATED, nft.elements(ISOLATED)?, ours)),
         Some(ingress) => {
             if let Some(port) = port(ingress) {
-                deletions.extend(deletion(nft, ISOLATED, Value::ifname(port).into(), ours)?);
+                deletions.extend(ruleset::deletions(
+                    ISOLATED,
+                    nft.element(ISOLATED, Value::ifname(port))?,
+                    ours,
+                ));
             }
         }
     }
@@ -192,7 +152,7 @@ pub(super) fn deletions(
 pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
     for set in [ACCEPT4, ACCEPT6, ISOLATED] {
-        deletions.extend(marked(nft, set, |mark| stale.is(mark))?);
+        deletions.extend(ruleset::deletions(set, nft.elements(set)?, |mark| stale.is(mark)));
     }
     Ok(deletions)
 }
@@ -200,19 +160,6 @@ pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Re
 pub(super) fn available() -> Result<()> {
     Nft::open()?.has_table(INET)?;
     Ok(())
-}
-
-fn deletion(nft: &mut Nft, set: Set<'_>, key: Key, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
-    let found = nft.element(set, key)?;
-    let found = found.filter(|found| found.comment.as_deref().is_some_and(chosen));
-    Ok(found.map(|found| set.delete_elements(&[Element::new(found.key)])).unwrap_or_default())
-}
-
-fn marked(nft: &mut Nft, set: Set<'_>, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
-    let found = nft.elements(set)?.into_iter();
-    let chosen = found.filter(|found| found.comment.as_deref().is_some_and(&chosen));
-    let elements: Vec<Element<'_>> = chosen.map(|found| Element::new(found.key)).collect();
-    Ok(set.delete_elements(&elements))
 }
 
 fn accepting(address: &IpAddr) -> Set<'static> {
@@ -234,126 +181,4 @@ fn segregation<'a>(ingress: &Ingress) -> [Put<'a>; 2] {
 
 fn port(ingress: Option<&Ingress>) -> Option<&str> {
     ingress?.port.as_deref()
-}
-
-/// All of the table that elements need and that is not there. A chain is created together with its rules, hence
-/// once, however many ADDs build at the same time; rules that somebody flushed are put back after one more flush,
-/// so that they are there once too.
-fn missing(nft: &mut Nft) -> kernel::error::Result<Transaction> {
-    let mut transaction = Transaction::new();
-    if nft.chain(FORWARD)?.is_none() {
-        transaction.extend([INET.add(), ADMIN.add(), ISOLATION.add(), ISOLATION.flush()]);
-        transaction.extend(sets());
-        transaction.extend(isolation_rules().iter().map(Rule::add));
-        transaction.push(FORWARD.create_base(&base(priority::FILTER)));
-        transaction.extend(forward_rules().iter().map(Rule::add));
-        return Ok(transaction);
-    }
-    let chains: [(_, _, Rules); 2] =
-        [(ISOLATION, ISOLATION_RULES, isolation_rules), (FORWARD, FORWARD_RULES, forward_rules)];
-    for (chain, count, rules) in chains {
-        if nft.count_rules(chain)? < count {
-            transaction.extend([INET.add(), ADMIN.add(), ISOLATION.add()]);
-            transaction.extend(sets());
-            transaction.push(chain.flush());
-            transaction.extend(rules().iter().map(Rule::add));
-        }
-    }
-    Ok(transaction)
-}
-
-fn sets() -> [Request; 5] {
-    [
-        SEGREGATED.add(&SetSpec::set(&[Type::Ifname])),
-        INTRA.add(&SetSpec::set(&[Type::Ifname, Type::Ifname])),
-        APART.add(&SetSpec::set(&[Type::Ifname, Type::Ifname])),
-        ACCEPT4.add(&SetSpec::set(&[Type::Ipv4Addr])),
-        ACCEPT6.add(&SetSpec::set(&[Type::Ipv6Addr])),
-    ]
-}
-
-fn base(priority: i32) -> Base {
-    Base { kind: ChainKind::Filter, hook: Hook::Forward, priority, policy: Policy::Accept }
-}
-
-fn isolation_rules() -> Vec<Rule<'static>> {
-    let way = [Selector::Iifname, Selector::Oifname];
-    vec![
-        ISOLATION.rule().in_set(&way, APART.name).verdict(Verdict::Drop),
-        ISOLATION.rule().in_set(&way, INTRA.name).verdict(Verdict::Return),
-        ISOLATION
-            .rule()
-            .in_set(&way[..1], SEGREGATED.name)
-            .in_set(&way[1..], SEGREGATED.name)
-            .verdict(Verdict::Drop),
-    ]
-}
-
-fn forward_rules() -> Vec<Rule<'static>> {
-    let mut rules = vec![
-        FORWARD.rule().verdict(Verdict::jump(ADMIN.name)),
-        FORWARD.rule().verdict(Verdict::jump(ISOLATION.name)),
-    ];
-    for (source, destination, set) in [
-        (Selector::IpSaddr, Selector::IpDaddr, ACCEPT4.name),
-        (Selector::Ip6Saddr, Selector::Ip6Daddr, ACCEPT6.name),
-    ] {
-        let answers = ct_state::ESTABLISHED | ct_state::RELATED;
-        rules.extend([
-            FORWARD.rule().any_of(Selector::CtState, answers).in_set(&[destination], set),
-            FORWARD.rule().any_of(Selector::CtStatus, ct_status::DNAT).in_set(&[destination], set),
-            FORWARD.rule().in_set(&[source], set),
-        ]);
-    }
-    let jumps = rules.drain(..2).collect::<Vec<_>>();
-    jumps.into_iter().chain(rules.into_iter().map(|rule| rule.verdict(Verdict::Accept))).collect()
-}
-
-/// The same for the bridge's own table.
-fn missing_ports(nft: &mut Nft) -> kernel::error::Result<Transaction> {
-    let rules = port_rules();
-    let there = match nft.chain(PORTS) {
-        Ok(found) => found.is_some(),
-        // A kernel without rules for bridges does not know the family.
-        Err(error) if error.errno() == Errno::OPNOTSUPP || error.errno() == Errno::AFNOSUPPORT => {
-            return Err(error.because(
-                "is not possible: this kernel has no nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)",
-            ));
-        }
-        Err(error) => return Err(error),
-    };
-    let mut transaction = Transaction::new();
-    if !there {
-        transaction.extend([BRIDGE.add(), ISOLATED.add(&SetSpec::set(&[Type::Ifname]))]);
-        transaction.push(PORTS.create_base(&base(priority::BRIDGE_FILTER)));
-    } else if nft.rules(PORTS)?.len() < rules.len() {
-        transaction.extend([ISOLATED.add(&SetSpec::set(&[Type::Ifname])), PORTS.flush()]);
-    } else {
-        return Ok(transaction);
-    }
-    transaction.extend(rules.iter().map(Rule::add));
-    Ok(transaction)
-}
-
-fn port_rules() -> Vec<Rule<'static>> {
-    let sides = [Selector::Iifname, Selector::Oifname];
-    let each = sides.into_iter().flat_map(|side| [(side, IP), (side, IP6)]);
-    each.map(|(side, kind)| {
-        PORTS
-            .rule()
-            .in_set(&[side], ISOLATED.name)
-            .is(Selector::Protocol, Value::port(kind))
-            .verdict(Verdict::Drop)
-    })
-    .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chain_is_whole_with_all_of_its_rules() {
-        assert_eq!((isolation_rules().len(), forward_rules().len()), (ISOLATION_RULES, FORWARD_RULES));
-    }
 }

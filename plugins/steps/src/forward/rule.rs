@@ -74,12 +74,12 @@ impl<'a> Rule<'a> {
     /// Whether this is what nf_tables has: the same questions, no further one, the same end.
     pub(super) fn is(&self, found: &RuleFound) -> bool {
         let asked = [self.address.is_some(), self.iif.is_some(), self.oif.is_some()];
-        let tracked = found.extensions.iter().any(|name| name == "conntrack")
-            || found.expressions.iter().any(|name| name == "ct");
+        let tracked = found.extends_by("conntrack") || found.expressions.iter().any(|name| name == "ct");
+        let known = |name: &str| name == "comment" || name == "conntrack";
         found.chain == self.chain
             && found.verdicts == [self.verdict()]
             && found.comment.as_deref() == self.comment
-            && found.extensions.iter().all(|name| name == "comment" || name == "conntrack")
+            && found.extensions.iter().all(|extension| known(&extension.name))
             && tracked == self.established
             && self.compares(found)
             && (self.established || found.compares.len() == asked.into_iter().filter(|asked| *asked).count())

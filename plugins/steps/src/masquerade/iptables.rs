@@ -1,14 +1,13 @@
 //! Masquerade through iptables, in the very form of the reference plugins: one chain in table nat for each
 //! container of a network, so that either can remove what the other made.
 
-use crate::iptables::{self, TOOLS, Tool, jump_target};
+use crate::iptables::{self, StaleChains, TOOLS, Tool};
 use crate::label::Label;
 use crate::stale::Stale;
 use ipnet::IpNet;
 use kernel::lock::Lock;
-use kernel::nft::{Nft, Request, Verdict};
+use kernel::nft::{Nft, Request};
 use spec::error::{Error, Result};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 const TABLE: &str = "nat";
@@ -63,36 +62,20 @@ pub(super) fn remove_legacy(label: &Label) -> Result<()> {
 
 /// The deletions of the chains, and of the jumps to them, of this network's containers that are gone.
 pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
-    let owner = format!("name: \"{}\" id:", stale.network());
-    let mut chains = BTreeSet::new();
-    for tool in &TOOLS {
-        for rule in nft.rules(tool.chain(TABLE, POSTROUTING))? {
-            let ours = rule.comment.as_deref().is_some_and(|comment| comment.starts_with(&owner));
-            let targets = rule.verdicts.iter().filter_map(Verdict::target).filter(|_| ours);
-            chains.extend(targets.filter(|chain| is_stale_chain(stale, chain)).map(str::to_owned));
-        }
-    }
-    let mut deletions = Vec::new();
-    for chain in chains {
-        deletions.extend(self::deletions(nft, &chain)?);
-    }
-    Ok(deletions)
+    stale_chains(stale, &|chain| is_stale(stale, chain)).deletions(nft)
 }
 
 /// The same for the old kernel tables, where they are in use.
 pub(super) fn remove_stale_legacy(stale: &Stale<'_>) -> Result<()> {
-    let owner = format!("name: \\\"{}\\\" id:", stale.network());
-    for tool in TOOLS.iter().filter(|tool| tool.has_legacy(TABLE)) {
-        let rules = tool.legacy_rules(TABLE, POSTROUTING)?;
-        let chains = rules.lines().filter(|rule| rule.contains(&owner)).filter_map(jump_target);
-        for chain in chains.filter(|chain| is_stale_chain(stale, chain)) {
-            tool.remove_legacy_chain(TABLE, &[POSTROUTING], chain)?;
-        }
-    }
-    Ok(())
+    stale_chains(stale, &|chain| is_stale(stale, chain)).remove_legacy()
 }
 
-fn is_stale_chain(stale: &Stale<'_>, chain: &str) -> bool {
+fn stale_chains<'a>(stale: &Stale<'_>, is_stale: &'a dyn Fn(&str) -> bool) -> StaleChains<'a> {
+    let owner = format!("name: \"{}\" id:", stale.network());
+    StaleChains { table: TABLE, leading: POSTROUTING, owner, is_stale }
+}
+
+fn is_stale(stale: &Stale<'_>, chain: &str) -> bool {
     chain.starts_with(CHAIN_PREFIX) && stale.is_chain(chain)
 }
 

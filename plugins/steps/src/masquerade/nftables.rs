@@ -13,6 +13,7 @@
 //! but the kernel walks all verdict elements for each one that is added; plain ones cost the same among any number.)
 
 use crate::label::Label;
+use crate::ruleset;
 use crate::stale::Stale;
 use crate::subnet_set;
 use crate::table::INET as TABLE;
@@ -59,7 +60,7 @@ pub(super) fn check(label: &Label, addresses: &[IpNet]) -> Result<()> {
             )));
         }
         let found = nft.element(TABLE.set(&name), address.addr())?;
-        if !found.as_ref().is_some_and(|found| is_ours(found, label)) {
+        if !ruleset::is_marked(found.as_ref(), label) {
             return Err(Error::internal(format!(
                 "masquerade of {address}: no element of this attachment in set {name}; \
                  somebody removed it, or flushed the ruleset"
@@ -81,7 +82,7 @@ pub(super) fn deletions(nft: &mut Nft, label: &Label, addresses: Option<&[IpAddr
             }
             None => nft.elements(set)?,
         };
-        deletions.extend(deletions_where(set, found, |mark| label.marks(mark)));
+        deletions.extend(ruleset::deletions(set, found, |mark| label.marks(mark)));
     }
     Ok(deletions)
 }
@@ -98,18 +99,12 @@ fn elements_of<'a>(
     Ok(found)
 }
 
-fn deletions_where(set: Set<'_>, found: Vec<ElementFound>, chosen: impl Fn(&str) -> bool) -> Vec<Request> {
-    let chosen = found.into_iter().filter(|found| found.comment.as_deref().is_some_and(&chosen));
-    let elements: Vec<Element<'_>> = chosen.map(|found| Element::new(found.key)).collect();
-    set.delete_elements(&elements)
-}
-
 /// The same for all attachments that are gone.
 pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
     let mut deletions = nft.rules_by_comment(REFERENCE, |comment| stale.is(comment))?;
     for (name, _) in sets(nft)? {
         let found = nft.elements(TABLE.set(&name))?;
-        deletions.extend(deletions_where(TABLE.set(&name), found, |mark| stale.is(mark)));
+        deletions.extend(ruleset::deletions(TABLE.set(&name), found, |mark| stale.is(mark)));
     }
     Ok(deletions)
 }
@@ -178,8 +173,4 @@ fn sets(nft: &mut Nft) -> Result<Vec<(String, IpNet)>> {
 
 fn set_name(address: IpNet) -> String {
     subnet_set::name(PREFIX, address)
-}
-
-fn is_ours(found: &ElementFound, label: &Label) -> bool {
-    found.comment.as_deref().is_some_and(|comment| label.marks(comment))
 }

@@ -3,6 +3,7 @@
 
 use super::{NAME_ATTEMPTS, is_marked};
 use crate::best_effort::BestEffort;
+use crate::host_end;
 use crate::label::Label;
 use crate::sockets::open_living;
 use crate::stale::Stale;
@@ -103,15 +104,7 @@ fn may_be_of_plugin(
     has_its_master: impl FnOnce(Option<&str>) -> bool,
     inside: &Link,
 ) -> Result<bool> {
-    if inside.kind.as_deref() != Some("veth") {
-        return Ok(false);
-    }
-    let outside =
-        inside.peer_index.map(|index| link::get(host, LinkRef::Index(index))).transpose()?.flatten();
-    let Some(outside) = outside.filter(|outside| outside.peer_index == Some(inside.index)) else {
-        // The host's end is not in this namespace.
-        return Ok(false);
-    };
+    let Some(outside) = host_end::peer(host, inside)? else { return Ok(false) };
     if let Some(alias) = &outside.alias {
         return Ok(label.marks(alias));
     }

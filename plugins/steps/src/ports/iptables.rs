@@ -6,17 +6,16 @@
 mod rules;
 mod standing;
 
-use super::{Backend, Mapping, Ports, lock, taken};
-use crate::iptables::{self, TOOLS, Tool, jump_target};
+use super::{Backend, Mapping, Ports, taken};
+use crate::iptables::{self, StaleChains, TOOLS, Tool};
 use crate::label::Label;
-use crate::masquerade::open_if_supported;
 use crate::record::{self, Found};
-use crate::release;
+use crate::ruleset::{self, open_if_supported};
 use crate::stale::Stale;
 use kernel::lock::Lock;
-use kernel::nft::{Nft, Request, Verdict};
+use kernel::nft::{Nft, Request};
 use rules::{DNAT, Rules, TABLE, chain_of};
-use spec::error::{Error, Result};
+use spec::error::Result;
 use standing::Missing;
 use std::collections::BTreeSet;
 
@@ -24,8 +23,7 @@ use std::collections::BTreeSet;
 const SNAT: &str = "CNI-HOSTPORT-SNAT";
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
-    refuse_line_breaks(ports)?;
-    let lock = lock()?;
+    let lock = record::lock()?;
     let records = record::list::<Ports>()?;
     let mut nft = open_if_supported()?;
     refuse_taken(nft.as_mut(), label, ports, &records)?;
@@ -38,15 +36,6 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A rule is a line of the script.
-fn refuse_line_breaks(ports: &Ports) -> Result<()> {
-    let words = ports.sides.iter().flat_map(|side| &side.conditions);
-    match words.into_iter().find(|word| word.contains(char::is_control)) {
-        Some(word) => Err(Error::invalid_config(format!("condition {word:?}: has a control character"))),
-        None => Ok(()),
-    }
 }
 
 /// The records tell who else wants the ports, and the chains who of them has got so far.
@@ -86,7 +75,7 @@ fn has_chain(nft: Option<&mut Nft>, label: &Label) -> Result<bool> {
             }
         }
     }
-    Ok(TOOLS.iter().any(|tool| tool.has_legacy(TABLE) && tool.legacy_rules(TABLE, &chain).is_ok()))
+    Ok(TOOLS.iter().any(|tool| tool.has_legacy(TABLE) && tool.legacy_rules(TABLE, &chain).is_some()))
 }
 
 fn first_clash<'a>(ports: &'a Ports, other: &Ports) -> Option<&'a Mapping> {
@@ -109,10 +98,7 @@ fn holder(label: &Label) -> String {
 fn clear(label: &Label) -> Result<()> {
     if let Some(mut nft) = open_if_supported()? {
         let deletions = deletions(&mut nft, label)?;
-        if !deletions.is_empty() {
-            nft.remove(deletions)?;
-            release::without_waiting(nft);
-        }
+        ruleset::remove(nft, deletions)?;
     }
     remove_legacy(label)
 }
@@ -180,35 +166,19 @@ fn chains(label: &Label) -> [(&'static str, String); 2] {
 
 /// The deletions of the chains, and of the jumps to them, of this network's containers that are gone.
 pub(super) fn stale_deletions(nft: &mut Nft, stale: &Stale<'_>) -> Result<Vec<Request>> {
-    let owner = format!("dnat name: \"{}\" id:", stale.network());
     let valid = valid_chains(stale);
-    let mut gone = BTreeSet::new();
-    for tool in &TOOLS {
-        for rule in nft.rules(tool.chain(TABLE, DNAT))? {
-            let ours = rule.comment.as_deref().is_some_and(|comment| comment.starts_with(&owner));
-            let targets = rule.verdicts.iter().filter_map(Verdict::target).filter(|_| ours);
-            gone.extend(targets.filter(|chain| is_stale(&valid, chain)).map(str::to_owned));
-        }
-    }
-    let mut deletions = Vec::new();
-    for chain in gone {
-        deletions.extend(iptables::chain_deletions(nft, TABLE, &[DNAT], &chain)?);
-    }
-    Ok(deletions)
+    stale_chains(stale, &|chain| is_stale(&valid, chain)).deletions(nft)
 }
 
 /// The same for the old kernel tables, where they are in use.
 pub(super) fn remove_stale_legacy(stale: &Stale<'_>) -> Result<()> {
-    let owner = format!("dnat name: \\\"{}\\\" id:", stale.network());
     let valid = valid_chains(stale);
-    for tool in TOOLS.iter().filter(|tool| tool.has_legacy(TABLE)) {
-        // None has had a mapping there yet.
-        let Ok(rules) = tool.legacy_rules(TABLE, DNAT) else { continue };
-        let chains = rules.lines().filter(|rule| rule.contains(&owner)).filter_map(jump_target);
-        let gone: BTreeSet<&str> = chains.filter(|chain| is_stale(&valid, chain)).collect();
-        gone.iter().try_for_each(|chain| tool.remove_legacy_chain(TABLE, &[DNAT], chain))?;
-    }
-    Ok(())
+    stale_chains(stale, &|chain| is_stale(&valid, chain)).remove_legacy()
+}
+
+fn stale_chains<'a>(stale: &Stale<'_>, is_stale: &'a dyn Fn(&str) -> bool) -> StaleChains<'a> {
+    let owner = format!("dnat name: \"{}\" id:", stale.network());
+    StaleChains { table: TABLE, leading: DNAT, owner, is_stale }
 }
 
 fn valid_chains(stale: &Stale<'_>) -> BTreeSet<String> {

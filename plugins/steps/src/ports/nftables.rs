@@ -7,20 +7,23 @@
 mod conditions;
 mod conflict;
 mod elements;
+mod group;
 mod layout;
 
-use super::{Ports, lock, siblings};
+use super::{Ports, siblings};
 use crate::label::Label;
-use crate::release;
+use crate::record;
+use crate::ruleset;
 use crate::stale::Stale;
 use elements::Entry;
+use group::Group;
 use kernel::nft::{ElementFound, Nft, Request, Transaction};
-use layout::{Group, TABLE};
+use layout::TABLE;
 use spec::error::{Error, Result};
 
 pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     // Held until the transaction is in force: who looks whether a port is free and who takes it are one.
-    let _lock = lock()?;
+    let _lock = record::lock()?;
     let mut nft = Nft::open()?;
     let groups: Vec<Group> = ports.sides.iter().map(Group::of).collect();
     let missing = layout::missing(&mut nft, ports, &groups)?;
@@ -39,7 +42,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     transaction.extend(elements::some(ports, &groups));
     nft.commit(&transaction)?;
     if !claim.own.is_empty() {
-        release::without_waiting(nft);
+        ruleset::without_waiting(nft);
     }
     conditions::add(&missing.for_nft)
 }
@@ -57,7 +60,7 @@ pub(super) fn check(label: &Label, ports: &Ports) -> Result<()> {
     for (entry, found) in entries.iter().zip(nft.look_up(&places)?) {
         let set = &entry.set;
         let stands = match found {
-            Some(found) if is_marked(found.comment.as_deref(), label) => entry.is(&found),
+            Some(found) if label.marks(mark(&found)) => entry.is(&found),
             // Another attachment of the container has the port: the runtime asked for it on several networks.
             Some(found) => entry.is_port() && siblings::of_same_container(label, mark(&found))?.is_some(),
             None => false,
@@ -83,7 +86,7 @@ pub(super) fn deletions(nft: &mut Nft, label: &Label, known: Option<&Ports>) -> 
     let entries = elements::of(ports, &groups);
     let places: Vec<_> = entries.iter().map(Entry::place).collect();
     for (entry, found) in entries.iter().zip(nft.look_up(&places)?) {
-        let found = found.filter(|found| is_marked(found.comment.as_deref(), label));
+        let found = found.filter(|found| label.marks(mark(found)));
         if let Some(found) = found {
             deletions.extend(TABLE.set(&entry.set).delete_elements(&[elements::as_deleted(found)]));
             ports_at.extend(entry.port_at.clone().map(|port| (port, entry.key.clone())));
@@ -125,8 +128,4 @@ pub(super) fn available() -> Result<()> {
 
 fn mark(found: &ElementFound) -> &str {
     found.comment.as_deref().unwrap_or_default()
-}
-
-fn is_marked(comment: Option<&str>, label: &Label) -> bool {
-    comment.is_some_and(|comment| label.marks(comment))
 }

@@ -6,6 +6,7 @@
 use super::{Ports, write};
 use crate::label::Label;
 use crate::record::{self, Recorded};
+use crate::stale::Stale;
 use serde::{Deserialize, Serialize};
 use spec::error::Result;
 use spec::names::NetworkName;
@@ -29,7 +30,7 @@ pub(super) fn of_same_container(label: &Label, mark: &str) -> Result<Option<Labe
     Ok(holder.filter(|holder| holder.names().1 == label.names().1))
 }
 
-/// Notes that the attachment wants ports which the holder has. Under the lock of [`crate::ports`].
+/// Notes that the attachment wants ports which the holder has. Under the lock of [`crate::record`].
 pub(super) fn inherit(label: &Label, holder: &Label) -> Result<()> {
     let (network, _, ifname) = label.names();
     let mut heirs = record::get::<Heirs>(holder)?.unwrap_or_default();
@@ -41,11 +42,13 @@ pub(super) fn inherit(label: &Label, holder: &Label) -> Result<()> {
     record::put(holder, &heirs)
 }
 
-/// Gives the ports of an attachment that has gone to those who wait for them. It cannot fail the removal: who gets
-/// nothing is told of on stderr.
+/// Gives the ports of an attachment that has gone to those who wait for them. Who gets nothing is told of on stderr:
+/// that does not keep the one that has gone from being removed.
+///
+/// # Errors
+/// The records cannot be read or written.
 pub(super) fn hand_over(gone: &Label) -> Result<()> {
     let Some(heirs) = record::get::<Heirs>(gone)? else { return Ok(()) };
-    record::remove::<Heirs>(gone)?;
     let (_, container, _) = gone.names();
     for (network, ifname) in heirs.attachments {
         let heir = Label::of(&network, container, &ifname);
@@ -55,5 +58,15 @@ pub(super) fn hand_over(gone: &Label) -> Result<()> {
             eprintln!("ports of container {container} go to its attachment to {network}: {error}");
         }
     }
-    Ok(())
+    // Last, for a removal that is killed to be repeated.
+    record::remove::<Heirs>(gone)
+}
+
+/// The same for all attachments that are gone, for GC.
+///
+/// # Errors
+/// The records cannot be read or written.
+pub(super) fn hand_over_stale(stale: &Stale<'_>) -> Result<()> {
+    record::list_stale::<Heirs>(stale)?.iter().try_for_each(|holder| hand_over(&holder.label))?;
+    record::remove_stale::<Heirs>(stale)
 }

@@ -65,8 +65,8 @@ fn stands(nft: &mut Nft, tool: &Tool, rule: &Rule, masks: &[u32]) -> Result<Opti
     }
     let is_of = |mask: &&u32| rule.words.contains(&format!("{mask:#x}/{mask:#x}"));
     let Some(mask) = masks.iter().find(is_of) else { return Ok(None) };
-    let operands = found.iter().flat_map(|found| &found.operands);
     // Both the mark and its mask are this one bit, in whichever order the expressions have them.
-    let known = operands.into_iter().any(|operand| operand.starts_with(&mask.to_ne_bytes()));
+    let is_of_bit = |operand: &[u8]| operand.starts_with(&mask.to_ne_bytes());
+    let known = found.iter().flat_map(|found| found.operands()).any(is_of_bit);
     Ok(if known || found.is_empty() { Some(known) } else { None })
 }

@@ -1,9 +1,9 @@
 //! `conditionsV4`, `conditionsV6`: words of `nft` that only `nft` can read. Once for each list of conditions and
 //! host, not for each container.
 
+use crate::execute::fed;
 use kernel::nft::Chain;
 use spec::error::{Error, Result};
-use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// The rule from a base chain to a group's chain.
@@ -60,14 +60,7 @@ fn execute(args: &[&str], commands: &str) -> Result<()> {
         return Ok(());
     }
     let mut nft = Command::new("nft");
-    nft.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let output = nft.spawn().and_then(|mut child| {
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(commands.as_bytes())?;
-        }
-        child.wait_with_output()
-    });
-    let output = output.map_err(|error| {
+    let output = fed(nft.args(args).stdout(Stdio::null()), commands).map_err(|error| {
         Error::internal(format!("run nft for conditionsV4/conditionsV6: {error}; install nftables"))
     })?;
     if output.status.success() {

@@ -1,11 +1,12 @@
-//! Whether the ports are free, asked under the lock of [`crate::ports`].
+//! Whether the ports are free, asked under the lock of [`crate::record`].
 //!
 //! A port of one address is taken when that address has it or all have it; a port of all addresses is taken when
 //! any has it. Elements of the attachment itself are no conflict: they are replaced. Neither are those of the same
 //! container on another network ([`siblings`]): they stay.
 
-use super::layout::{Group, TABLE};
-use super::{elements, is_marked, mark};
+use super::group::Group;
+use super::layout::TABLE;
+use super::{elements, mark};
 use crate::label::Label;
 use crate::ports::{HostPorts, Mapping, Ports, siblings, taken};
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
@@ -69,7 +70,7 @@ pub(super) fn claim<'a>(
 impl<'a> Claim<'a> {
     /// Takes in who has the port.
     fn judge(&mut self, label: &Label, wish: Wish<'a>, set: Set<'a>, found: ElementFound) -> Result<()> {
-        if is_marked(found.comment.as_deref(), label) {
+        if label.marks(mark(&found)) {
             self.replace(set, found);
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The elements that mappings are.
 
-use super::layout::{self, Group, HAIRPIN_PREFIX, TABLE};
+use super::group::{Group, HAIRPIN_PREFIX};
+use super::layout::{self, TABLE};
 use crate::ports::{HostPorts, Mapping, Ports, Protocol};
 use kernel::nft::{Data, Element, ElementFound, Key, Nft, Request, Set, Type, Value};
 use spec::error::Result;
@@ -133,7 +134,7 @@ pub(super) fn some(ports: &Ports, groups: &[Group]) -> Vec<Request> {
 }
 
 /// The deletions of notes of ports that are mapped at no address any more, once these elements are gone: each a port
-/// and the key of its element. Under the lock of [`crate::ports`].
+/// and the key of its element. Under the lock of [`crate::record`].
 pub(super) fn no_longer_some(nft: &mut Nft, group: &Group, gone: &[(Key, Key)]) -> Result<Vec<Request>> {
     if gone.is_empty() {
         return Ok(Vec::new());

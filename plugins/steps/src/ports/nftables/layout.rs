@@ -36,15 +36,14 @@
 //! With `conditions`, maps and chains are another group, with a hash of the conditions in their names, and the
 //! rules that lead to it carry the conditions.
 
-use crate::label::hash_prefix;
-use crate::ports::nftables::conditions;
-use crate::ports::{Ports, Side};
-use crate::subnet_set;
+use super::conditions;
+use super::group::{Group, address, marks};
+use crate::ports::Ports;
 pub(super) use crate::table::INET as TABLE;
 use ipnet::{IpNet, Ipv4Net};
 use kernel::nft::{
-    Base, Chain, ChainKind, Hook, NatTo, Nft, Policy, Request, Rule, RuleComment, Selector, SetSpec, Type,
-    Value, Verdict, ct_state, ct_status, fib, priority,
+    Base, Chain, ChainKind, Hook, Nft, Policy, Request, Rule, RuleComment, Selector, SetSpec, Value, Verdict,
+    ct_state, ct_status, fib, priority,
 };
 use spec::error::Result;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -53,100 +52,10 @@ const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
 const OUTPUT: Chain<'static> = TABLE.chain("output");
 const HAIRPIN: Chain<'static> = TABLE.chain("hairpin");
 const INPUT: Chain<'static> = TABLE.chain("input");
-/// What the names of the sets of containers with `snat` begin with, before the subnet.
-pub(super) const HAIRPIN_PREFIX: &str = "hairpin-";
-
 /// `NFPROTO_IPV4`, `NFPROTO_IPV6`.
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;
 const LOOPBACK: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8));
-
-/// The names of one group of maps and its chain: of one address family and one list of conditions.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) v4: bool,
-    /// Map of the ports of single addresses of the host.
-    pub(super) at: String,
-    /// Map of the ports of all addresses of the host.
-    pub(super) all: String,
-    /// Map of port ranges of all addresses, whose numbers are kept.
-    pub(super) ranges: String,
-    /// Set of the ports that have an element in `at`, for the look whether a port of all addresses is free.
-    pub(super) some: String,
-    /// Set of the containers of the side's subnet with `snat`; empty where no side is in question.
-    pub(super) hairpin: String,
-    chain: String,
-}
-
-impl Group {
-    /// The group of a side.
-    pub(super) fn of(side: &Side) -> Group {
-        let v4 = side.container.addr().is_ipv4();
-        let family = if v4 { "hostports-v4" } else { "hostports-v6" };
-        let group = match side.conditions.is_empty() {
-            true => Group::named(v4, family),
-            false => Group::named(v4, &format!("{family}-{}", hash_prefix(&side.conditions.join(" "), 4))),
-        };
-        Group { hairpin: subnet_set::name(HAIRPIN_PREFIX, side.container), ..group }
-    }
-
-    /// All groups that have maps in the table.
-    pub(super) fn list(nft: &mut Nft) -> Result<Vec<Group>> {
-        let sets = nft.sets(TABLE)?;
-        let groups = sets.iter().filter_map(|name| name.strip_suffix("-all"));
-        let groups = groups.filter(|name| name.starts_with("hostports-v"));
-        Ok(groups.map(|name| Group::named(name.starts_with("hostports-v4"), name)).collect())
-    }
-
-    fn named(v4: bool, name: &str) -> Group {
-        Group {
-            v4,
-            at: format!("{name}-at"),
-            all: format!("{name}-all"),
-            ranges: format!("{name}-ranges"),
-            some: format!("{name}-some"),
-            hairpin: String::new(),
-            chain: name.to_owned(),
-        }
-    }
-
-    /// The fields of the keys of `at`.
-    pub(super) fn at_key(&self) -> [Type; 3] {
-        [address(self.v4), Type::InetProto, Type::InetService]
-    }
-
-    /// What makes maps and chains, each fine where it is there already.
-    fn objects(&self) -> Vec<Request> {
-        let port = [Type::InetProto, Type::InetService];
-        let target = [address(self.v4), Type::InetService];
-        vec![
-            TABLE.set(&self.at).add(&SetSpec::map(&self.at_key(), &target)),
-            TABLE.set(&self.all).add(&SetSpec::map(&port, &target)),
-            TABLE.set(&self.ranges).add(&SetSpec::map(&port, &[address(self.v4)]).interval()),
-            TABLE.set(&self.some).add(&SetSpec::set(&port)),
-            TABLE.chain(&self.chain).add(),
-            TABLE.chain(marks(self.v4)).add(),
-        ]
-    }
-
-    /// The rules of the chain that do the mapping, in their order, with the comments that they are known by.
-    fn rules(&self) -> [(&'static str, Rule<'_>); 4] {
-        let chain = TABLE.chain(&self.chain);
-        let to = |map, key, port| NatTo::Map { map, key, ip6: !self.v4, port };
-        let by_port = &[Selector::L4proto, Selector::ThDport];
-        let at_address: &[Selector] = match self.v4 {
-            true => &[Selector::IpDaddr, Selector::L4proto, Selector::ThDport],
-            false => &[Selector::Ip6Daddr, Selector::L4proto, Selector::ThDport],
-        };
-        let marking = chain.rule().verdict(Verdict::jump(marks(self.v4)));
-        [
-            ("callers whose answers have to come back this way", marking),
-            ("at one address", chain.rule().dnat(to(&self.at, at_address, true))),
-            ("at all addresses", chain.rule().dnat(to(&self.all, by_port, true))),
-            ("ranges at all addresses", chain.rule().dnat(to(&self.ranges, by_port, false))),
-        ]
-    }
-}
 
 /// One rule that has to be there.
 #[derive(Debug)]
@@ -229,10 +138,10 @@ pub(super) struct Missing {
     pub(super) for_nft: Vec<conditions::Rule>,
 }
 
-/// Looks for all that these mappings need. The lock of [`crate::ports`] is held: nobody else of ours builds now.
+/// Looks for all that these mappings need. The lock of [`crate::record`] is held: nobody else of ours builds now.
 pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Missing> {
     let rules = nft.rule_comments(TABLE)?;
-    let broken: Vec<&Group> = groups.iter().filter(|group| !is_whole(group, &rules)).collect();
+    let broken: Vec<&Group> = groups.iter().filter(|group| !group.is_whole(&rules)).collect();
     let wanted = wanted(ports, groups);
     let mut absent: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !wanted.is_in(&rules)).collect();
     if broken.is_empty() && absent.is_empty() {
@@ -261,7 +170,7 @@ pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<
 /// Whether every static rule of these mappings is there; else what is not.
 pub(super) fn first_missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Option<String>> {
     let rules = nft.rule_comments(TABLE)?;
-    if let Some(group) = groups.iter().find(|group| !is_whole(group, &rules)) {
+    if let Some(group) = groups.iter().find(|group| !group.is_whole(&rules)) {
         return Ok(Some(format!("chain {} is not as it was made", TABLE.chain(&group.chain))));
     }
     let absent = wanted(ports, groups).into_iter().find(|wanted| !wanted.is_in(&rules));
@@ -272,17 +181,6 @@ pub(super) fn first_missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> R
 /// The name of the set of the containers all of whose callers are masqueraded.
 pub(super) fn masquerade_all_set(v4: bool) -> &'static str {
     if v4 { "masquerade-all-v4" } else { "masquerade-all-v6" }
-}
-
-/// The chain that marks.
-fn marks(v4: bool) -> &'static str {
-    if v4 { "hairpin-v4" } else { "hairpin-v6" }
-}
-
-fn is_whole(group: &Group, rules: &[RuleComment]) -> bool {
-    let found = rules.iter().filter(|rule| rule.chain == group.chain).map(|rule| rule.comment.as_deref());
-    let wanted = group.rules();
-    found.take(wanted.len()).eq(wanted.iter().map(|(comment, _)| Some(*comment)))
 }
 
 fn wanted<'a>(ports: &'a Ports, groups: &'a [Group]) -> Vec<Wanted<'a>> {
@@ -350,10 +248,6 @@ fn dispatch<'a>(rule: Rule<'a>, from: Chain<'_>, group: &'a Group) -> Rule<'a> {
         _ => rule,
     };
     rule.is(Selector::FibDaddrType, Value::host(fib::LOCAL)).verdict(Verdict::jump(&group.chain))
-}
-
-fn address(v4: bool) -> Type {
-    if v4 { Type::Ipv4Addr } else { Type::Ipv6Addr }
 }
 
 fn saddr(v4: bool) -> Selector {
