@@ -68,7 +68,7 @@ pub fn replace_whole(dir: impl AsFd, name: &str, mode: u32, bytes: &[u8]) -> Res
 /// The directory is missing, cannot be written, or is full.
 pub fn write_alone(path: &Path, unfinished: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     let write = || {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::open(unfinished, flags, Mode::from_raw_mode(mode))?;
         let mut rest = bytes;
         while !rest.is_empty() {

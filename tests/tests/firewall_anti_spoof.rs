@@ -24,6 +24,9 @@ tests::conformance! {
         without_the_guard_all_of_it_would_leave,
         addresses_and_macs_added_inside_stay_inside,
         frames_that_a_bridge_does_not_look_at_are_guarded_too,
+        a_bridge_learns_no_foreign_mac,
+        arp_that_the_host_takes_is_guarded,
+        an_isolated_port_takes_in_no_tags,
         a_port_on_no_bridge_is_guarded,
         a_container_without_a_host_end_is_refused,
     ]
@@ -160,6 +163,71 @@ fn addresses_and_macs_added_inside_stay_inside(lab: &Lab) {
 }
 
 /// Frames to the groups of IEEE 802.1Q are not bridged: the host takes them from the port, past the bridge's rules.
+/// The groups of IEEE 802.1Q: a bridge takes what is sent to them past its own rules.
+const LINK_LOCAL: Mac = [1, 0x80, 0xc2, 0, 0, 0x0e];
+
+/// Whoever makes a bridge believe that a neighbour's MAC is his gets what is sent to the neighbour.
+fn a_bridge_learns_no_foreign_mac(lab: &Lab) {
+    for guard in [false, true] {
+        let scene = scene(lab, guard);
+        if !guard {
+            lab.host().sh("ip link set br0 type bridge no_linklocal_learn 0");
+        }
+        let stolen = frames::Way { source: FOREIGN, destination: LINK_LOCAL }.other(0x88cc, &[0; 46]);
+        scene.hostile.netns.run(|| wire::Wire::open("eth0").send(&stolen));
+        let learnt = lab.host().sh("bridge fdb show br br0").contains(&frames::text(FOREIGN));
+        assert_eq!(learnt, !guard, "guarded: {guard}");
+        [&scene.hostile, &scene.victim].into_iter().zip([OWN, VICTIM]).for_each(|(container, mac)| {
+            list(lab, mac, guard).del(container, &Value::Null);
+            lab.delete_container(container);
+        });
+    }
+}
+
+/// The host's table of neighbours is for all: nobody fills it with what is not his.
+fn arp_that_the_host_takes_is_guarded(lab: &Lab) {
+    let (c1, result) = wired(lab);
+    let asks = |source: [u8; 4]| {
+        let way = frames::Way { source: OWN, destination: [0xff; 6] };
+        let frame = way.arp(1, OWN, source.into(), [10, 66, 0, 1].into());
+        c1.netns.run(|| wire::Wire::open("eth0").send(&frame));
+        let known = lab.host().sh("ip neigh show");
+        known.contains(&std::net::Ipv4Addr::from(source).to_string())
+    };
+    assert!(asks([10, 66, 0, 98]), "without the guard");
+    guarded(lab, &c1, &result);
+    assert!(!asks([10, 66, 0, 99]), "with it");
+    lab.host().sh("ip neigh flush all");
+    assert!(traffic::ping(&c1.netns, "10.66.0.1"), "its own are let in");
+}
+
+/// What is inside of tags is no business of a closed port.
+fn an_isolated_port_takes_in_no_tags(lab: &Lab) {
+    let mut chain = list(lab, OWN, false);
+    chain.plugins[1] = json!({"type": "firewall", "ingressPolicy": "isolated"});
+    let hostile = lab.container("hostile");
+    chain.add(&hostile);
+    chain.plugins[0]["args"]["cni"]["mac"] = json!(frames::text(VICTIM));
+    let victim = lab.container("victim");
+    let result = chain.add(&victim);
+    let ip: std::net::Ipv4Addr = answer::ips(&result)[0].parse().unwrap();
+    let way = frames::Way { source: OWN, destination: VICTIM };
+    let plain = way.ip([10, 77, 0, 2].into(), ip, 17, &frames::udp(9, 4242));
+    let inside = plain.bytes()[14..].to_vec();
+    let tagged = |tags: &[u8]| way.other(0x8100, &[tags, &[0x08, 0x00], &inside].concat());
+    let wire = victim.netns.run(|| wire::Wire::open("eth0"));
+    wire.everything();
+    hostile.netns.run(|| {
+        let port = wire::Wire::open("eth0");
+        [plain.clone(), tagged(&[0, 0]), tagged(&[0, 0, 0x81, 0, 0, 0])]
+            .iter()
+            .for_each(|frame| port.send(frame));
+    });
+    let mark = frames::udp(9, 4242);
+    let seen = wire.everything();
+    assert!(!seen.iter().any(|frame| frame.windows(mark.len()).any(|part| part == mark)), "{seen:?}");
+}
+
 fn frames_that_a_bridge_does_not_look_at_are_guarded_too(lab: &Lab) {
     for guard in [false, true] {
         let scene = scene(lab, guard);
@@ -170,7 +238,7 @@ fn frames_that_a_bridge_does_not_look_at_are_guarded_too(lab: &Lab) {
             lab.host().sh(&format!("sysctl -qw net.ipv4.conf.{}.rp_filter=0", name.trim()));
         }
         lab.host().sh("sysctl -qw net.ipv4.conf.all.rp_filter=0");
-        let lldp = frames::Way { source: OWN, destination: [1, 0x80, 0xc2, 0, 0, 0x0e] };
+        let lldp = frames::Way { source: OWN, destination: LINK_LOCAL };
         let frame = lldp.ip([192, 0, 2, 99].into(), [10, 77, 0, 1].into(), 17, &frames::udp(9, 4242));
         scene.hostile.netns.run(|| wire::Wire::open("eth0").send(&frame));
         let heard = listener.recv_from(&mut [0; 64]).ok().map(|(_, from)| from.ip().to_string());

@@ -12,6 +12,7 @@ tests::conformance! {
         elements_come_back,
         rules_of_iptables_come_back,
         the_administrators_chain_is_not_touched,
+        reload_leaves_nothing_of_those_that_go_meanwhile,
     ]
 }
 
@@ -47,6 +48,39 @@ fn elements_come_back(lab: &Lab) {
     }
     chain.del(&c1, &result);
     lab.state().assert_nothing_attached();
+}
+
+fn reload_leaves_nothing_of_those_that_go_meanwhile(lab: &Lab) {
+    let chain = list(lab, json!({"type": "firewall", "antiSpoof": true}));
+    let containers: Vec<_> = (0..24).map(|n| lab.container(&format!("c{n}"))).collect();
+    let results: Vec<_> = containers
+        .iter()
+        .zip(8080..)
+        .map(|(container, port)| {
+            let mut chain = chain.clone();
+            chain.runtime_config = json!({"portMappings": [{"hostPort": port, "containerPort": 80}]});
+            chain.add(container)
+        })
+        .collect();
+    let program = lab.plugins().net_ctl();
+    std::thread::scope(|scope| {
+        let host = lab.host().clone();
+        let reloads = scope.spawn(move || {
+            host.run(|| {
+                for _ in 0..40 {
+                    std::process::Command::new(&program)
+                        .args(["firewall", "reload", "--json"])
+                        .output()
+                        .unwrap();
+                }
+            });
+        });
+        containers.iter().zip(&results).for_each(|(container, result)| chain.del(container, result));
+        reloads.join().unwrap();
+    });
+    lab.state().assert_nothing_attached();
+    let left = lab.state().text().to_owned();
+    assert!(!left.contains("id: c") && !left.contains("/run/tidewater/rules"), "{left}");
 }
 
 fn rules_of_iptables_come_back(lab: &Lab) {

@@ -2,9 +2,10 @@
 
 use super::Mac;
 use super::attrs::{
-    AF_BRIDGE, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BR_VLAN_FILTERING, IFLA_BRPORT_ISOLATED,
-    IFLA_BRPORT_MODE, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, IFLA_PROTINFO,
-    RTM_DELLINK, RTM_NEWLINK, RTM_SETLINK, family_message, message,
+    AF_BRIDGE, IFF_PROMISC, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_BR_MULTI_BOOLOPT,
+    IFLA_BR_VLAN_FILTERING, IFLA_BRPORT_ISOLATED, IFLA_BRPORT_MODE, IFLA_IFNAME, IFLA_INFO_DATA,
+    IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, IFLA_PROTINFO, RTM_DELLINK, RTM_NEWLINK, RTM_SETLINK,
+    family_message, message,
 };
 use crate::error::Result;
 use crate::netlink::{
@@ -12,6 +13,9 @@ use crate::netlink::{
 };
 use crate::rtnl::{Request, Rtnl};
 use std::ops::RangeInclusive;
+
+/// Bit of the option `no_linklocal_learn` (`1 << BR_BOOLOPT_NO_LL_LEARN`).
+const BR_BOOLOPT_NO_LL_LEARN: u32 = 1;
 
 const RTM_GETVLAN: u16 = 114;
 const IFLA_BRIDGE_FLAGS: u16 = 0;
@@ -67,6 +71,18 @@ pub fn set_vlan_filtering(index: u32) -> Request {
     let message = message(RTM_NEWLINK, REQUEST | ACK, index, 0, 0)
         .nest(IFLA_LINKINFO, |m| filtering(m.attr(IFLA_INFO_KIND, b"bridge"), 1));
     Request::new("set VLAN filtering of", format!("link {index}"), message)
+}
+
+/// `ip link set BRIDGE type bridge no_linklocal_learn 1`: what is sent to the groups of IEEE 802.1Q, which no rule of a
+/// bridge sees, does not tell the bridge where a MAC is.
+pub fn set_no_linklocal_learn(index: u32) -> Request {
+    let option = |m: Message| {
+        let (value, mask) = (BR_BOOLOPT_NO_LL_LEARN.to_ne_bytes(), BR_BOOLOPT_NO_LL_LEARN.to_ne_bytes());
+        m.attr(IFLA_BR_MULTI_BOOLOPT, &[value, mask].concat())
+    };
+    let message = message(RTM_NEWLINK, REQUEST | ACK, index, 0, 0)
+        .nest(IFLA_LINKINFO, |m| m.attr(IFLA_INFO_KIND, b"bridge").nest(IFLA_INFO_DATA, option));
+    Request::new("set no_linklocal_learn of", format!("link {index}"), message)
 }
 
 /// `bridge link set dev PORT hairpin on|off isolated on|off`.

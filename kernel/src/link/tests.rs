@@ -8,7 +8,7 @@
 use super::attrs::{
     IFLA_BRPORT_STATE, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, RTM_NEWLINK,
 };
-use super::bridge::{Bridge, VlanSide, Vlans, port_flags, set_vlan_filtering};
+use super::bridge::{Bridge, VlanSide, Vlans, port_flags, set_no_linklocal_learn, set_vlan_filtering};
 use super::ifb::{self, Ifb};
 use super::veth::Veth;
 use super::*;
@@ -186,6 +186,16 @@ fn vlan_filtering_is_switched_on() {
          1c001200 0a000100 62726964 67650000 0c000200 05000700 01000000"
     );
     assert_eq!(shows(&set_vlan_filtering(5)), expected);
+}
+
+/// `ip link set br0 type bridge no_linklocal_learn 1`
+#[test]
+fn a_bridge_that_learns_nothing_from_link_local_groups() {
+    let expected = format!(
+        "40000000 10000500 {HEADER} 00000000 02000000 00000000 00000000 20001200 0a000100 62726964 67650000 \
+         10000200 0c002e00 01000000 01000000"
+    );
+    assert_eq!(shows(&set_no_linklocal_learn(2)), expected);
 }
 
 fn vlan_bytes(length: &str, kind: &str, index: &str, attributes: &str) -> String {

@@ -3,7 +3,7 @@
 
 use super::number::{NLM_F_CREATE, NLM_F_EXCL, chain as nfta, msg, rule};
 use super::request::{Request, message};
-use super::{Rule, Table, comment};
+use super::{Family, Rule, Table, comment};
 use crate::netlink::{Message, NESTED};
 use std::fmt;
 
@@ -131,7 +131,7 @@ impl<'a> Chain<'a> {
             .attr_str(nfta::TYPE, base.kind.name())
             .attr_be32(nfta::POLICY, base.policy.number())
             .nest(nfta::HOOK | NESTED, |hook| {
-                hook.attr_be32(nfta::HOOK_NUMBER, base.hook.number())
+                hook.attr_be32(nfta::HOOK_NUMBER, base.hook.number_in(self.table.family))
                     .attr(nfta::HOOK_PRIORITY, &base.priority.to_be_bytes())
             })
     }
@@ -174,6 +174,15 @@ impl Hook {
             Hook::Forward => 2,
             Hook::Output => 3,
             Hook::Postrouting => 4,
+        }
+    }
+
+    /// ARP is met in two places only, which have numbers of their own (`NF_ARP_IN`, `NF_ARP_OUT`).
+    fn number_in(self, family: Family) -> u32 {
+        match (family, self) {
+            (Family::Arp, Hook::Input) => 0,
+            (Family::Arp, Hook::Output) => 1,
+            _ => self.number(),
         }
     }
 

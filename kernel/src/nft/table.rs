@@ -16,6 +16,8 @@ pub enum Family {
     Ip6,
     /// Frames that cross a bridge.
     Bridge,
+    /// ARP, from and to this host.
+    Arp,
 }
 
 impl Family {
@@ -29,13 +31,14 @@ impl Family {
         match self {
             Family::Inet => 1,
             Family::Ip => Family::IPV4,
+            Family::Arp => 3,
             Family::Bridge => 7,
             Family::Ip6 => Family::IPV6,
         }
     }
 
     pub(super) fn from_number(number: u8) -> Option<Family> {
-        [Family::Inet, Family::Ip, Family::Ip6, Family::Bridge]
+        [Family::Inet, Family::Ip, Family::Ip6, Family::Bridge, Family::Arp]
             .into_iter()
             .find(|family| family.number() == number)
     }
@@ -48,6 +51,7 @@ impl fmt::Display for Family {
             Family::Ip => "ip",
             Family::Ip6 => "ip6",
             Family::Bridge => "bridge",
+            Family::Arp => "arp",
         })
     }
 }

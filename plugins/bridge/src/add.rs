@@ -4,6 +4,7 @@ use crate::config::{GatewayWish, Plan};
 use crate::{bridge, gateway, port};
 use ipnet::IpNet;
 use kernel::link::Link;
+use kernel::rtnl::Rtnl;
 use spec::error::Result;
 use spec::request::Add;
 use spec::result::{Interface, Success};
@@ -11,8 +12,8 @@ use steps::apply::{self, OnLink, Target};
 use steps::label::Label;
 use steps::pair::{self, Pair};
 use steps::sockets::Sockets;
-use steps::spoof;
 use steps::undo::Undo;
+use steps::{anti_spoof, spoof};
 use steps::{lease, masquerade};
 
 /// Position of the container's interface in the result.
@@ -36,7 +37,7 @@ pub(crate) fn add(call: &Add) -> Result<Success> {
     let index = pair.index(&mut sockets, ifname)?;
     let detection = plan.container.detection;
     let target = Target { name: ifname, index, detection, on_link: OnLink::Subnets };
-    check_spoofing(&plan, call, &label, &pair, &mut undo)?;
+    check_spoofing(&mut sockets.host, &plan, call, &label, (&bridge, &pair), &mut undo)?;
     if plan.container.up {
         apply::apply(&mut sockets, &target, &result)?;
     }
@@ -76,10 +77,11 @@ fn complete(result: &mut Success, wish: Option<GatewayWish>) {
 }
 
 fn check_spoofing<'a>(
+    host: &mut Rtnl,
     plan: &Plan,
     call: &'a Add,
     label: &Label,
-    pair: &Pair,
+    (bridge, pair): (&Link, &Pair),
     undo: &mut Undo<'a>,
 ) -> Result<()> {
     if !plan.port.spoof_check {
@@ -87,7 +89,8 @@ fn check_spoofing<'a>(
     }
     let mark = label.clone();
     undo.track("bind the port to its MAC", move || spoof::remove(&mark, &call.attachment).map(drop));
-    spoof::ensure(label, &pair.host_name, pair.mac)
+    spoof::ensure(label, &pair.host_name, pair.mac)?;
+    anti_spoof::seal(host, bridge.index)
 }
 
 fn masquerade(plan: &Plan, label: &Label, result: &Success, undo: &mut Undo<'_>) -> Result<()> {

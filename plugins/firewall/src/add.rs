@@ -2,6 +2,7 @@
 
 use crate::config::Plan;
 use crate::wanted::Wanted;
+use kernel::rtnl::Rtnl;
 use spec::error::Result;
 use spec::request::Add;
 use spec::result::Success;
@@ -22,6 +23,7 @@ pub(crate) fn add(call: &Add) -> Result<Success> {
     if let Some(guard) = &wanted.guard {
         undo.track("bind the port", || anti_spoof::remove(&label));
         anti_spoof::ensure(&label, guard)?;
+        wanted.bridge.map_or(Ok(()), |bridge| anti_spoof::seal(&mut Rtnl::open()?, bridge))?;
     }
     undo.commit();
     Ok(result.clone())

@@ -22,6 +22,8 @@ pub(crate) struct Wanted {
     pub(crate) forward: Forward,
     /// What the port is bound to.
     pub(crate) guard: Option<Guard>,
+    /// The bridge that a guarded port is of, by its index.
+    pub(crate) bridge: Option<u32>,
 }
 
 impl Wanted {
@@ -58,7 +60,8 @@ impl Wanted {
             zone: plan.zone.clone(),
             ingress: bridge.map(|bridge| ingress(plan, &bridge, port.as_ref())),
         };
-        Ok(Wanted { forward, guard })
+        let bridge = port.and_then(|port| port.master).filter(|_| guard.is_some());
+        Ok(Wanted { forward, guard, bridge })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `antiSpoof`: what enters the host by the attachment's port says who it is, or goes.
 //!
 //! ```text
-//! table bridge tidewater {                        # and the same in table inet, without ARP
+//! table bridge tidewater {                        # the same in table inet, without ARP; that alone in table arp
 //!     set guard-ports { type ifname }
 //!     set guard-macs { type ifname . ether_addr }
 //!     set guard-v4 { type ifname . ipv4_addr }
@@ -13,7 +13,8 @@
 //!
 //! Frames that a bridge takes meet the table bridge. Packets that the host takes from the port itself meet the table
 //! inet: those of a port that is on no bridge (ptp), and those that a bridge does not look at (link-local groups of
-//! IEEE 802.1Q). Both tables have the elements of both kinds of ports, so a port is guarded wherever it is plugged.
+//! IEEE 802.1Q); ARP of both kinds meets the table arp. All tables have the elements of all ports, so a port is guarded
+//! wherever it is plugged. A bridge learns no MAC from those groups ([`seal`]).
 //!
 //! One attachment is elements with its mark: its port, its MAC, its addresses and its link-local ones.
 
@@ -25,11 +26,12 @@ use crate::record::{self, Recorded};
 use crate::ruleset;
 use crate::sockets::Sockets;
 use crate::stale::Stale;
-use crate::table::{BRIDGE, INET, no_bridges};
+use crate::table::{ARP, BRIDGE, INET, no_bridges};
 use kernel::addr;
 use kernel::error::forgive_existing;
 use kernel::link::{self, Link, LinkRef, Mac};
-use kernel::nft::{Element, Key, Nft, Request, Set, Table, Transaction, Type, Value};
+use kernel::nft::{Element, Family, Key, Nft, Request, Set, Table, Transaction, Type, Value};
+use kernel::rtnl::Rtnl;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use spec::request::Attachment;
@@ -37,13 +39,17 @@ use spec::result::Success;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Both places where frames of a port are met.
-const TABLES: [Table<'static>; 2] = [BRIDGE, INET];
+/// The places where frames of a port are met.
+const TABLES: [Table<'static>; 3] = [BRIDGE, INET, ARP];
 const PORTS: &str = "guard-ports";
 const MACS: &str = "guard-macs";
 const V4: &str = "guard-v4";
 const V6: &str = "guard-v6";
-const SETS: [&str; 4] = [PORTS, MACS, V4, V6];
+
+/// The sets of a table; IPv6 knows no ARP.
+fn sets(table: Table<'static>) -> &'static [&'static str] {
+    if table.family == Family::Arp { &[PORTS, MACS, V4] } else { &[PORTS, MACS, V4, V6] }
+}
 
 /// What an attachment may say of itself; on record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +124,8 @@ impl Guard {
             (table.set(PORTS), element(port.into())),
             (table.set(MACS), element(Key::concat(&[port, Value::ether(self.mac)]))),
         ];
-        elements.extend(self.addresses.iter().map(|address| {
+        let known = self.addresses.iter().filter(|address| address.is_ipv4() || table.family != Family::Arp);
+        elements.extend(known.map(|address| {
             let set = if address.is_ipv4() { V4 } else { V6 };
             (table.set(set), element(Key::concat(&[port, Value::from(*address)])))
         }));
@@ -159,6 +166,14 @@ fn write(label: &Label, guard: &Guard) -> Result<()> {
     // All at once: a port that is guarded without its addresses would be deaf for a moment.
     let elements: Vec<_> = TABLES.iter().flat_map(|table| guard.elements(*table, &comment)).collect();
     Ok(nft.put_elements(&elements, self::missing)?)
+}
+
+/// Lets the bridge of a guarded port learn no MAC from frames that its rules do not see. It stays so.
+///
+/// # Errors
+/// The kernel refused.
+pub fn seal(host: &mut Rtnl, bridge: u32) -> Result<()> {
+    Ok(host.request(link::bridge::set_no_linklocal_learn(bridge))?)
 }
 
 /// Others may build the same at this moment: whoever comes second finds it there.
@@ -246,6 +261,7 @@ pub fn forget(label: &Label) -> Result<()> {
 /// # Errors
 /// The kernel refused; what is not there is no error.
 pub fn remove(label: &Label) -> Result<()> {
+    let _lock = record::lock_out()?;
     if let Some(mut nft) = ruleset::open_if_supported()? {
         let deletions = deletions(&mut nft, label, true)?;
         nft.remove(deletions)?;
@@ -258,6 +274,7 @@ pub fn remove(label: &Label) -> Result<()> {
 /// # Errors
 /// The kernel refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
+    let _lock = record::lock_out()?;
     if let Some(mut nft) = ruleset::open_if_supported()? {
         let deletions = marked(&mut nft, |mark| stale.is(mark))?;
         nft.remove(deletions)?;
@@ -285,7 +302,7 @@ fn on_record(nft: &mut Nft, label: &Label, guard: &Guard) -> Result<Vec<Request>
 
 fn marked(nft: &mut Nft, chosen: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
-    for set in TABLES.iter().flat_map(|table| SETS.map(|name| table.set(name))) {
+    for set in TABLES.iter().flat_map(|table| sets(*table).iter().map(|name| table.set(name))) {
         deletions.extend(ruleset::deletions(set, nft.elements(set)?, &chosen));
     }
     Ok(deletions)

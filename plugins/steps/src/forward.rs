@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// The administrator's chain of iptables, unless the configuration names another.
 pub const ADMIN_CHAIN: &str = "CNI-ADMIN";
@@ -91,7 +92,7 @@ fn write(label: &Label, forward: &Forward) -> Result<()> {
         Backend::Nftables => nftables::ensure(label, &forward.addresses, forward.ingress.as_ref()),
         Backend::Iptables => {
             nftables::ensure_port(label, forward.ingress.as_ref())?;
-            iptables::ensure(forward, &record::lock()?)
+            iptables::ensure(forward, &*record::lock()?)
         }
         Backend::Firewalld => {
             nftables::ensure(label, &[], forward.ingress.as_ref())?;
@@ -141,8 +142,8 @@ pub struct Removal<'a> {
     record: Option<Forward>,
     /// `None`: nobody knows, so everything is looked through for the attachment's mark.
     addresses: Option<Vec<IpAddr>>,
-    /// `iptables-restore` may outlive the ADD that started it and was killed.
-    _lock: Option<Lock>,
+    /// Until the record is gone too.
+    _lock: Option<Rc<Lock>>,
 }
 
 impl<'a> Removal<'a> {
@@ -155,8 +156,7 @@ impl<'a> Removal<'a> {
         let recorded = record.as_ref().map(|record| record.addresses.as_slice());
         let known = reported.is_some() || recorded.is_some();
         let all: BTreeSet<IpAddr> = [reported, recorded].into_iter().flatten().flatten().copied().collect();
-        let by_iptables = record.as_ref().is_some_and(|record| record.backend == Backend::Iptables);
-        let lock = if by_iptables { record::lock_out()? } else { None };
+        let lock = if record.is_some() { record::lock_out()? } else { None };
         Ok(Removal { label, record, addresses: known.then(|| all.into_iter().collect()), _lock: lock })
     }
 
@@ -254,6 +254,7 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
 }
 
 fn remove_stale_marks(stale: &Stale<'_>) -> Result<()> {
+    let _lock = record::lock_out()?;
     let Some(mut nft) = open_if_supported()? else { return Ok(()) };
     let deletions = nftables::stale_deletions(&mut nft, stale)?;
     nft.remove(deletions)?;

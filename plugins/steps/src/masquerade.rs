@@ -12,7 +12,6 @@ use crate::ruleset::open_if_supported;
 use crate::stale::Stale;
 use crate::undo::Undo;
 use ipnet::IpNet;
-use kernel::lock::Lock;
 use kernel::nft::Nft;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
@@ -49,13 +48,6 @@ impl Backend {
 struct Masquerade {
     backend: Backend,
     addresses: Vec<IpNet>,
-}
-
-impl Masquerade {
-    /// `iptables-restore` may outlive the ADD that started it and was killed.
-    fn lock_out(&self) -> Result<Option<Lock>> {
-        if self.backend == Backend::Iptables { record::lock_out() } else { Ok(None) }
-    }
 }
 
 impl Recorded for Masquerade {
@@ -119,7 +111,7 @@ pub fn check(backend: Backend, label: &Label, addresses: &[IpNet]) -> Result<()>
 /// The kernel or `iptables` refused; what is not there is no error.
 pub fn remove(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nft>> {
     let recorded = record::get::<Masquerade>(label)?;
-    let _lock = recorded.as_ref().map_or(Ok(None), Masquerade::lock_out)?;
+    let _lock = if recorded.is_some() { record::lock_out()? } else { None };
     let recorded: Option<Vec<IpAddr>> =
         recorded.map(|found| found.addresses.iter().map(IpNet::addr).collect());
     let nft = remove_rules(label, addresses.or(recorded.as_deref()))?;
@@ -144,9 +136,7 @@ fn remove_rules(label: &Label, addresses: Option<&[IpAddr]>) -> Result<Option<Nf
 /// # Errors
 /// The kernel or `iptables` refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
-    let records = record::list_stale::<Masquerade>(stale)?;
-    let of_iptables = records.iter().find(|gone| gone.what.backend == Backend::Iptables);
-    let _lock = of_iptables.map_or(Ok(None), |gone| gone.what.lock_out())?;
+    let _lock = record::lock_out()?;
     if let Some(mut nft) = open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);

@@ -89,12 +89,6 @@ impl Mark {
 }
 
 impl Ports {
-    /// Whether who removes them waits for who writes: for an `iptables-restore` that outlived its ADD, and for who
-    /// takes the same port at another address.
-    fn are_removed_under_lock(&self) -> bool {
-        self.backend == Backend::Iptables || self.has_addresses()
-    }
-
     /// The same without these mappings.
     fn without(&self, left_out: &[&Mapping]) -> Ports {
         let mut ports = self.clone();
@@ -102,11 +96,6 @@ impl Ports {
             side.mappings.retain(|mapping| !left_out.contains(&mapping));
         }
         ports
-    }
-
-    /// Whether a mapping is at a single address of the host: then others' mappings decide what goes.
-    fn has_addresses(&self) -> bool {
-        self.sides.iter().flat_map(|side| &side.mappings).any(|mapping| mapping.address.is_some())
     }
 }
 
@@ -173,16 +162,17 @@ pub fn remove(label: &Label, unrecorded: Unrecorded<'_>) -> Result<()> {
         // A removal that was killed may have got so far.
         (None, Unrecorded::Nothing) => return siblings::hand_over(label),
     };
-    remove_rules(label, known)?;
-    if let Some(ports) = known {
-        stale_flows::end_all(ports);
+    {
+        let _lock = record::lock_out()?;
+        remove_rules(label, known)?;
+        siblings::hand_over(label)?;
+        record::remove::<Ports>(label)?;
     }
-    record::remove::<Ports>(label)?;
-    siblings::hand_over(label)
+    known.into_iter().for_each(stale_flows::end_all);
+    Ok(())
 }
 
 fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
-    let _lock = if known.is_none_or(Ports::are_removed_under_lock) { record::lock_out()? } else { None };
     if let Some(mut nft) = ruleset::open_if_supported()? {
         // All in one transaction: a deletion waits until the kernel has freed what the one before deleted.
         let mut deletions = nftables::deletions(&mut nft, label, known)?;
@@ -199,14 +189,17 @@ fn remove_rules(label: &Label, known: Option<&Ports>) -> Result<()> {
 /// The kernel or `iptables` refused.
 pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     let records = record::list_stale::<Ports>(stale)?;
-    remove_stale_rules(stale)?;
+    {
+        let _lock = record::lock_out()?;
+        remove_stale_rules(stale)?;
+        siblings::hand_over_stale(stale)?;
+        record::remove_stale::<Ports>(stale)?;
+    }
     records.iter().for_each(|gone| stale_flows::end_all(&gone.what));
-    record::remove_stale::<Ports>(stale)?;
-    siblings::hand_over_stale(stale)
+    Ok(())
 }
 
 fn remove_stale_rules(stale: &Stale<'_>) -> Result<()> {
-    let _lock = record::lock_out()?;
     if let Some(mut nft) = ruleset::open_if_supported()? {
         let mut deletions = nftables::stale_deletions(&mut nft, stale)?;
         deletions.extend(iptables::stale_deletions(&mut nft, stale)?);

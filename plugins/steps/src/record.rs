@@ -15,10 +15,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spec::error::{Error, Result};
 use spec::names::NetworkName;
+use std::cell::RefCell;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
 
 /// Where the records are.
 pub const DIRECTORY: &str = "/run/tidewater/rules";
@@ -88,13 +90,31 @@ pub fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
     Ok(entry.map(from_entry))
 }
 
-/// Held by whoever looks what is free and takes it, or has another program write rules: one lock for all, which is the
-/// directory's own.
+thread_local! {
+    /// The lock, while this thread holds it: who holds it may ask for it again.
+    static HELD: RefCell<Weak<Lock>> = const { RefCell::new(Weak::new()) };
+}
+
+/// Held by whoever looks what is free and takes it, removes rules with their record, writes rules of a record again, or
+/// has another program write rules: one lock for all, which is the directory's own.
 ///
 /// # Errors
 /// The directory cannot be made.
-pub fn lock() -> Result<Lock> {
-    or_with_directory(|| Lock::acquire_directory(Path::new(DIRECTORY)))
+pub fn lock() -> Result<Rc<Lock>> {
+    match held() {
+        Some(lock) => Ok(lock),
+        None => or_with_directory(|| Lock::acquire_directory(Path::new(DIRECTORY))).map(hold),
+    }
+}
+
+fn held() -> Option<Rc<Lock>> {
+    HELD.with_borrow(Weak::upgrade)
+}
+
+fn hold(lock: Lock) -> Rc<Lock> {
+    let lock = Rc::new(lock);
+    HELD.set(Rc::downgrade(&lock));
+    lock
 }
 
 /// Waits for whoever holds [`lock`], and for an `iptables-restore` that outlived the ADD that started it and was
@@ -102,9 +122,12 @@ pub fn lock() -> Result<Lock> {
 ///
 /// # Errors
 /// The directory cannot be locked.
-pub fn lock_out() -> Result<Option<Lock>> {
+pub fn lock_out() -> Result<Option<Rc<Lock>>> {
+    if let Some(lock) = held() {
+        return Ok(Some(lock));
+    }
     match Lock::acquire_directory(Path::new(DIRECTORY)) {
-        Ok(lock) => Ok(Some(lock)),
+        Ok(lock) => Ok(Some(hold(lock))),
         Err(error) if error.errno() == Errno::NOENT => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -199,14 +222,15 @@ pub fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
 
 /// Writes the rules of all attachments on record again, each whatever becomes of the others; says of how many.
 ///
-/// A record is read once more at its turn: its attachment may have gone since it was listed, and nobody would remove
-/// rules that are written then.
+/// A record is read once more at its turn, under the lock: its attachment may have gone since it was listed, and nobody
+/// would remove rules that are written then.
 ///
 /// # Errors
 /// The directory cannot be read, or all that was refused.
 pub(crate) fn write_again<T: Recorded>(write: impl Fn(&Label, &T) -> Result<()>) -> Result<usize> {
     let (mut effort, mut written) = (BestEffort::new(), 0);
     for Found { label, .. } in list::<T>()? {
+        let _lock = effort.note(lock_out());
         if let Some(what) = effort.note(get::<T>(&label)).flatten() {
             effort.note(write(&label, &what));
             written += 1;
@@ -220,7 +244,8 @@ fn from_entry<T>(entry: Entry<T>) -> Found<T> {
 }
 
 fn read<T: Recorded>(name: &str) -> Result<Option<Entry<T>>> {
-    let bytes = file::read(&path(name))?;
+    // A directory of that name, a loop of links: no record either.
+    let bytes = file::read(&path(name)).unwrap_or_default();
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 

@@ -115,6 +115,7 @@ pub fn remove(label: &Label, attachment: &Attachment) -> Result<Option<Nft>> {
     let Some(mut nft) = ruleset::open_if_supported()? else {
         return Ok(None);
     };
+    let _lock = record::lock_out()?;
     let mut deletions = elements_of(&mut nft, |mark| label.marks(mark))?;
     deletions.extend(of_reference(&mut nft, attachment)?);
     nft.remove(deletions)?;

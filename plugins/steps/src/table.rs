@@ -1,4 +1,4 @@
-//! The two tables of ours in nf_tables. Several steps share them; nobody deletes them.
+//! The tables of ours in nf_tables. Several steps share them; nobody deletes them.
 
 use kernel::error::Errno;
 use kernel::nft::{Family, Table};
@@ -6,6 +6,8 @@ use spec::error::Error;
 
 /// Everything of ours for IP packets.
 pub(crate) const INET: Table<'static> = Table::new(Family::Inet, "tidewater");
+/// Everything of ours for ARP that the host takes itself.
+pub(crate) const ARP: Table<'static> = Table::new(Family::Arp, "tidewater");
 /// Everything of ours for frames that cross a bridge.
 pub(crate) const BRIDGE: Table<'static> = Table::new(Family::Bridge, "tidewater");
 

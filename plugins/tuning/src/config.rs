@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use steps::mac;
 
 /// Where the reference plugin, too, keeps what was there before.
-const DEFAULT_DATA_DIR: &str = "/run/cni/tuning";
+pub(crate) const DEFAULT_DATA_DIR: &str = "/run/cni/tuning";
 
 /// The keys as they stand in the configuration.
 #[derive(Debug, Default, Deserialize)]

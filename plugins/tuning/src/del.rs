@@ -16,7 +16,11 @@ use steps::best_effort::BestEffort;
 use steps::sockets::open_living;
 
 pub(crate) fn del(call: &Del) -> Result<()> {
-    let place = Place::of(config::data_dir(&call.config)?, &call.attachment);
+    let dir = config::data_dir(&call.config).unwrap_or_else(|error| {
+        eprintln!("delete from the usual data directory: {error}");
+        config::DEFAULT_DATA_DIR.into()
+    });
+    let place = Place::of(dir, &call.attachment);
     let Some(saved) = place.load()? else {
         return place.remove();
     };

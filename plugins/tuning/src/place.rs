@@ -34,7 +34,10 @@ impl Place {
     pub(crate) fn load(&self) -> Result<Option<Saved>> {
         match std::fs::read(self.path()) {
             Ok(bytes) => Ok(Some(Saved::parse(&bytes).unwrap_or_default())),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            // A name that no file can have is no file's.
+            Err(cause) if [ErrorKind::NotFound, ErrorKind::InvalidFilename].contains(&cause.kind()) => {
+                Ok(None)
+            }
             Err(cause) => Err(Error::io(format!("read old values {}: {cause}", self.path().display()))),
         }
     }
@@ -121,7 +124,12 @@ impl Place {
 /// # Errors
 /// Code 5: the directory cannot be written.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    file::remove(path).map(drop).map_err(|cause| Error::io(format!("forget old values: {cause}")))
+    match file::remove(path) {
+        Err(cause) if cause.errno() != Errno::NAMETOOLONG => {
+            Err(Error::io(format!("forget old values: {cause}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A file in a data directory, for GC.

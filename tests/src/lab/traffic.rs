@@ -99,7 +99,7 @@ pub enum Answer {
 /// Opens a TCP connection to `to` while `server` accepts connections at `listen`: whether it is led there.
 pub fn knock(client: &Netns, to: &str, server: &Netns, listen: &str) -> Answer {
     let to: SocketAddr = to.parse().expect("an address with a port");
-    let _open = server.run(|| TcpListener::bind(listen)).expect("listen");
+    let _open = server.run(|| listener(listen)).expect("listen");
     match client.run(|| TcpStream::connect_timeout(&to, Duration::from_millis(2500))) {
         Ok(_) => Answer::Opened,
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
@@ -183,6 +183,19 @@ fn ask_udp(address: SocketAddr) -> std::io::Result<()> {
     let mut word = [0; 4];
     socket.recv_from(&mut word)?;
     Ok(())
+}
+
+/// A program that another test starts just now may have inherited the port's last listener, until it executes.
+fn listener(at: &str) -> std::io::Result<TcpListener> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(at) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// What a web server that runs there already says; nothing where it cannot be reached.

@@ -4,7 +4,7 @@
 //! packet carries has to be found behind its extension headers. Neighbour discovery is taken in the forms only that
 //! are in use: directly behind the IPv6 header, not in fragments, with one option at most.
 
-use super::{MACS, PORTS, SETS, V4, V6, key};
+use super::{MACS, PORTS, V4, V6, key, sets};
 use kernel::nft::{
     Base, Chain, ChainKind, Family, Header, Hook, Nft, Policy, Request, Rule, Selector, SetSpec, Table,
     Value, Verdict,
@@ -22,6 +22,23 @@ const SOLICIT: &str = "guarded-solicit";
 const ADVERT: &str = "guarded-advert";
 const ROUTER: &str = "guarded-router-solicit";
 const CHAINS: [&str; 9] = [GUARDED, ARP, IP, IP6, NAMELESS, ICMP6, SOLICIT, ADVERT, ROUTER];
+
+/// The chains of a table besides the base chain.
+fn chains(table: Table<'static>) -> &'static [&'static str] {
+    if table.family == Family::Arp { &[ARP] } else { &CHAINS }
+}
+
+/// How many rules a table has.
+fn count(table: Table<'static>) -> usize {
+    match table.family {
+        Family::Arp => 6,
+        Family::Bridge => COUNT + 6,
+        _ => COUNT,
+    }
+}
+
+/// How many rules the table inet has.
+const COUNT: usize = 45;
 /// Before everybody else's filters, and before the translation of addresses.
 const PRIORITY: i32 = -310;
 
@@ -35,7 +52,7 @@ const ARP_OPERATION: Selector = Selector::raw(Header::Network, 6, 2);
 const IP_FRAGMENT: Selector = Selector::raw(Header::Network, 6, 2);
 const IP6_LENGTH: Selector = Selector::raw(Header::Network, 4, 2);
 const IP6_NEXT: Selector = Selector::raw(Header::Network, 6, 1);
-const ICMP6_TYPE: Selector = Selector::raw(Header::Transport, 0, 1);
+const TYPE: Selector = Selector::raw(Header::Transport, 0, 1);
 /// The address that a solicitation asks for, or that an advertisement claims.
 const ND_TARGET: Selector = Selector::raw(Header::Transport, 8, 16);
 /// Type and length of the option behind it, and the MAC in that.
@@ -44,12 +61,14 @@ const ND_MAC: Selector = Selector::raw(Header::Transport, 26, 6);
 const RS_OPTION: Selector = Selector::raw(Header::Transport, 8, 2);
 const RS_MAC: Selector = Selector::raw(Header::Transport, 10, 6);
 
+const IGMP: u8 = 2;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 
-/// Whether nothing was flushed, as far as two questions tell: `nft flush` empties all chains of a table, or one.
+/// Whether nothing was flushed, as far as the number of rules tells.
 pub(super) fn seem_whole(nft: &mut Nft, table: Table<'static>) -> kernel::error::Result<bool> {
-    Ok(!nft.rules(table.chain(BASE))?.is_empty() && !nft.rules(table.chain(GUARDED))?.is_empty())
+    let rules = nft.rule_comments(table)?;
+    Ok(rules.iter().filter(|rule| is_of_guard(&rule.chain)).count() >= count(table))
 }
 
 /// What is not there of one table. Rules that somebody flushed are put back after one more flush, so that they are
@@ -64,11 +83,11 @@ pub(super) fn missing(nft: &mut Nft, table: Table<'static>) -> kernel::error::Re
         return Ok(Vec::new());
     }
     let mut requests = vec![table.add()];
-    requests.extend(SETS.map(|name| table.set(name).add(&SetSpec::set(key(name)))));
-    for name in CHAINS {
+    requests.extend(sets(table).iter().map(|name| table.set(name).add(&SetSpec::set(key(name)))));
+    for name in chains(table) {
         requests.extend([table.chain(name).add(), table.chain(name).flush()]);
     }
-    requests.push(if there { base.flush() } else { base.create_base(&hooked()) });
+    requests.push(if there { base.flush() } else { base.create_base(&hooked(table)) });
     requests.extend(rules.iter().map(Rule::add));
     Ok(requests)
 }
@@ -77,13 +96,19 @@ fn is_of_guard(chain: &str) -> bool {
     chain == BASE || CHAINS.contains(&chain)
 }
 
-fn hooked() -> Base {
-    Base { kind: ChainKind::Filter, hook: Hook::Prerouting, priority: PRIORITY, policy: Policy::Accept }
+fn hooked(table: Table<'static>) -> Base {
+    let hook = if table.family == Family::Arp { Hook::Input } else { Hook::Prerouting };
+    Base { kind: ChainKind::Filter, hook, priority: PRIORITY, policy: Policy::Accept }
 }
 
 fn rules(table: Table<'static>) -> Vec<Rule<'static>> {
     let base = table.chain(BASE);
-    let mut rules = vec![base.rule().in_set(&[Selector::Iifname], PORTS).verdict(Verdict::jump(GUARDED))];
+    let first = if table.family == Family::Arp { ARP } else { GUARDED };
+    let mut rules = vec![base.rule().in_set(&[Selector::Iifname], PORTS).verdict(Verdict::jump(first))];
+    if table.family == Family::Arp {
+        rules.extend(arp(table.chain(ARP)));
+        return rules;
+    }
     rules.extend(kinds(table));
     rules.extend(ip(table.chain(IP)));
     rules.extend(ip6(table.chain(IP6)));
@@ -138,6 +163,12 @@ fn ip(chain: Chain<'static>) -> Vec<Rule<'static>> {
     vec![
         asks.verdict(accept.clone()),
         chain.rule().not_in_set(&[Selector::Iifname, Selector::IpSaddr], V4).verdict(drop.clone()),
+        // Queries of a multicast router, as of IPv6.
+        chain
+            .rule()
+            .is(Selector::L4proto, Value::protocol(IGMP))
+            .is(TYPE, Value::protocol(0x11))
+            .verdict(drop.clone()),
         chain.rule().is_not(Selector::L4proto, Value::protocol(UDP)).verdict(accept.clone()),
         chain.rule().any_bit(IP_FRAGMENT, Value::port(0x1fff)).verdict(accept.clone()),
         udp().is_not(Selector::ThSport, Value::port(67)).verdict(accept),
@@ -166,7 +197,7 @@ fn nameless(chain: Chain<'static>) -> Vec<Rule<'static>> {
     let accept = Verdict::Accept;
     let icmp6 = |kind: u8| {
         let rule = chain.rule().is(Selector::L4proto, Value::protocol(ICMPV6));
-        rule.is(ICMP6_TYPE, Value::protocol(kind))
+        rule.is(TYPE, Value::protocol(kind))
     };
     let probe = |length: u16| {
         let rule = icmp6(135).is(IP6_NEXT, Value::protocol(ICMPV6)).is(IP6_LENGTH, Value::port(length));
@@ -183,8 +214,7 @@ fn nameless(chain: Chain<'static>) -> Vec<Rule<'static>> {
 
 /// Neighbour discovery by its own chains; what only a router says is not said.
 fn icmp6(chain: Chain<'static>) -> Vec<Rule<'static>> {
-    let kind =
-        |number: u8, verdict: Verdict| chain.rule().is(ICMP6_TYPE, Value::protocol(number)).verdict(verdict);
+    let kind = |number: u8, verdict: Verdict| chain.rule().is(TYPE, Value::protocol(number)).verdict(verdict);
     // Queries of a multicast router, router advertisement, redirect, multicast router advertisement.
     let mut rules: Vec<_> = [130, 134, 137, 151].map(|number| kind(number, Verdict::Drop)).into();
     rules.extend([
@@ -192,7 +222,7 @@ fn icmp6(chain: Chain<'static>) -> Vec<Rule<'static>> {
         kind(135, Verdict::goto(SOLICIT)),
         kind(136, Verdict::goto(ADVERT)),
         // Reading the type is the condition: where the header is cut off, the rule does not apply.
-        chain.rule().between(ICMP6_TYPE, Value::protocol(0), Value::protocol(255)).verdict(Verdict::Accept),
+        chain.rule().between(TYPE, Value::protocol(0), Value::protocol(255)).verdict(Verdict::Accept),
         chain.rule().verdict(Verdict::Drop),
     ]);
     rules
@@ -231,4 +261,17 @@ fn router_solicitation(chain: Chain<'static>) -> Vec<Rule<'static>> {
         named.in_set(&[Selector::Iifname, RS_MAC], MACS).verdict(Verdict::Accept),
         chain.rule().verdict(Verdict::Drop),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TABLES;
+    use super::*;
+
+    #[test]
+    fn a_table_is_whole_with_all_of_its_rules() {
+        for table in TABLES {
+            assert_eq!(rules(table).len(), count(table), "{table}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn inherit(label: &Label, holder: &Label) -> Result<()> {
     record::put(holder, &heirs)
 }
 
-/// Gives the ports of an attachment that has gone to those who wait for them. Who gets nothing is told of on stderr:
+/// Under the lock of [`crate::record`]: gives the ports of an attachment that has gone to those who wait for them. Who gets nothing is told of on stderr:
 /// that does not keep the one that has gone from being removed.
 ///
 /// # Errors

@@ -22,8 +22,8 @@
 //! table bridge tidewater {
 //!     set isolated { type ifname }                # ports: isolated, whether or not frames meet the rules above
 //!     chain forward { type filter hook forward priority filter; policy accept;
-//!         iifname @isolated meta protocol ip drop
-//!         … ip6, and the same for oifname } }
+//!         iifname @isolated meta protocol != arp drop
+//!         oifname @isolated meta protocol != arp drop } }
 //! ```
 //!
 //! The accepting rules matter where an administrator sets the policy of the chain to drop. What is translated to a
@@ -53,9 +53,8 @@ type Rules = fn() -> Vec<Rule<'static>>;
 const ISOLATION_RULES: usize = 3;
 const FORWARD_RULES: usize = 8;
 
-/// EtherTypes.
-const IP: u16 = 0x0800;
-const IP6: u16 = 0x86dd;
+/// EtherType.
+const ARP: u16 = 0x0806;
 
 /// All of the table that elements need and that is not there. A chain is created together with its rules, hence
 /// once, however many ADDs build at the same time; rules that somebody flushed are put back after one more flush,
@@ -144,17 +143,13 @@ pub(super) fn missing_ports(nft: &mut Nft) -> kernel::error::Result<Transaction>
     Ok(transaction)
 }
 
+/// All but ARP: a list of what is dropped would have to know what is inside of VLAN tags.
 fn port_rules() -> Vec<Rule<'static>> {
-    let sides = [Selector::Iifname, Selector::Oifname];
-    let each = sides.into_iter().flat_map(|side| [(side, IP), (side, IP6)]);
-    each.map(|(side, kind)| {
-        PORTS
-            .rule()
-            .in_set(&[side], ISOLATED.name)
-            .is(Selector::Protocol, Value::port(kind))
-            .verdict(Verdict::Drop)
-    })
-    .collect()
+    let closed = |side| {
+        let rule = PORTS.rule().in_set(&[side], ISOLATED.name);
+        rule.is_not(Selector::Protocol, Value::port(ARP)).verdict(Verdict::Drop)
+    };
+    [Selector::Iifname, Selector::Oifname].map(closed).into()
 }
 
 #[cfg(test)]

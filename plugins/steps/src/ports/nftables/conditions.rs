@@ -17,7 +17,13 @@ pub(super) struct Rule {
 
 impl Rule {
     pub(super) fn new(from: Chain<'static>, conditions: &[String], to: &str, comment: String) -> Rule {
-        Rule { from, words: conditions.join(" "), to: to.to_owned(), comment }
+        // What comes from outside for an address of the loopback goes no further, as without conditions.
+        let outside = if from.name == "prerouting" && to.starts_with("hostports-v4") {
+            "ip daddr != 127.0.0.0/8 "
+        } else {
+            ""
+        };
+        Rule { from, words: format!("{outside}{}", conditions.join(" ")), to: to.to_owned(), comment }
     }
 
     /// The command that adds it.

@@ -11,6 +11,7 @@ use crate::label::Label;
 use crate::ports::{HostPorts, Mapping, Ports, siblings, taken};
 use kernel::nft::{Element, ElementFound, Key, Nft, Set};
 use spec::error::Result;
+use std::collections::HashSet;
 
 /// One question to the kernel, and what an answer means.
 struct Probe<'a> {
@@ -33,6 +34,8 @@ struct Wish<'a> {
 pub(super) struct Claim<'a> {
     /// What it has itself, for deletion.
     pub(super) own: Vec<(Set<'a>, Element<'static>)>,
+    /// What is in `own`: by the set's name and the key.
+    seen: HashSet<(&'a str, Key)>,
     /// The mappings that other attachments of the same container have.
     pub(super) held: Vec<&'a Mapping>,
     /// Those attachments.
@@ -89,9 +92,9 @@ impl<'a> Claim<'a> {
     }
 
     fn replace(&mut self, set: Set<'a>, found: ElementFound) {
-        let element = elements::as_deleted(found);
-        if !self.own.iter().any(|(own, before)| *own == set && *before == element) {
-            self.own.push((set, element));
+        // A range is found by each of its ports.
+        if self.seen.insert((set.name, found.key.clone())) {
+            self.own.push((set, elements::as_deleted(found)));
         }
     }
 }
