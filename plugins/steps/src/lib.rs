@@ -21,7 +21,7 @@ pub mod mac;
 pub mod masquerade;
 pub mod pair;
 pub mod ports;
-pub mod record;
+mod record;
 pub mod reload;
 pub mod ruleset;
 pub mod sockets;
