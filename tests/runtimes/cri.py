@@ -1,6 +1,6 @@
 """A small client for the Kubernetes container runtime interface, version 1, for tests/src/lab/containerd.rs.
 
-    cri.py SOCKET run NAME CGROUP [KEY=VALUE...] | stop ID | remove ID | ip ID | list | ready
+    cri.py SOCKET run NAME CGROUP [KEY=VALUE... | port=PROTOCOL:HOST:CONTAINER...] | stop ID | remove ID | ip ID | list | ready
 
 The few messages are written in protobuf's wire form by hand, so that neither a schema nor a compiler is needed.
 """
@@ -60,14 +60,20 @@ def first(data, *path):
     return data
 
 
-def pod(name, cgroup, *annotations):
-    """PodSandboxConfig: metadata 1 {name 1, uid 2, namespace 3}, hostname 2, log_directory 3, annotations 7 (a map: key 1,
-    value 2), linux 8 {cgroup_parent 1}."""
+def port_mapping(words):
+    """PortMapping: protocol 1 (TCP 0, UDP 1, SCTP 2), container_port 2, host_port 3."""
+    protocol, host, container = words.split(":")
+    return field(1, ["tcp", "udp", "sctp"].index(protocol)) + field(2, int(container)) + field(3, int(host))
+
+
+def pod(name, cgroup, *wishes):
+    """PodSandboxConfig: metadata 1 {name 1, uid 2, namespace 3}, hostname 2, log_directory 3, port_mappings 5, annotations 7
+    (a map: key 1, value 2), linux 8 {cgroup_parent 1}."""
     metadata = field(1, name) + field(2, "uid-" + name) + field(3, "tests")
     config = field(1, metadata) + field(2, name) + field(3, "/run/lab/pod-logs")
-    for annotation in annotations:
-        key, value = annotation.split("=", 1)
-        config += field(7, field(1, key) + field(2, value))
+    for wish in wishes:
+        key, value = wish.split("=", 1)
+        config += field(5, port_mapping(value)) if key == "port" else field(7, field(1, key) + field(2, value))
     return config + field(8, field(1, cgroup))
 
 

@@ -21,6 +21,7 @@ tests::conformance! {
         what_was_flushed_is_seen_and_put_back,
         del_needs_nothing_but_its_records,
         del_without_a_record_goes_by_the_marks,
+        del_bears_keys_of_the_wrong_type,
         gc_removes_what_is_gone_and_nothing_else,
     ]
 }
@@ -191,6 +192,29 @@ fn del_without_a_record_goes_by_the_marks(lab: &Lab) {
     assert!(!left.contains("id: c1") && left.contains("id: c2"), "{left}");
     run(lab, "DEL", &c2, &request(&keys, &other)).quiet();
     assert!(!lab.host().sh("nft list ruleset").contains("id: c2"));
+}
+
+/// A runtime calls DEL after an ADD that such keys let fail; one that fails too would keep the container for ever.
+fn del_bears_keys_of_the_wrong_type(lab: &Lab) {
+    let wrong =
+        json!({"antiSpoof": "true", "backend": 7, "ingressPolicy": [], "ipMasq": "yes", "bridge": {}});
+    let chain = list(lab, firewall().with("antiSpoof", true));
+    let c1 = lab.container("c1");
+    let result = chain.add(&c1);
+    for plugin in ["firewall", "portmap", "bandwidth", "tuning", "bridge"] {
+        let mut conf = request(&json!({"type": plugin}), &result);
+        wrong.as_object().unwrap().iter().for_each(|(key, value)| conf[key] = value.clone());
+        let before = lab.state();
+        for id in ["c9", "c1"] {
+            let other = Container { id: id.into(), ..c1.clone() };
+            let done = lab.plugin(plugin).on("DEL", &other, &conf).run();
+            assert!(done.succeeded(), "{plugin}: {done}");
+            if id == "c9" {
+                before.assert_same(&lab.state(), "a DEL of somebody else");
+            }
+        }
+    }
+    lab.state().assert_nothing_attached();
 }
 
 fn gc_removes_what_is_gone_and_nothing_else(lab: &Lab) {

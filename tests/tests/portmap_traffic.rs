@@ -28,6 +28,7 @@ tests::conformance! {
         the_loopback_address_of_ipv6_is_refused_at_once,
         ports_in_between_of_a_range,
         loopback_services_of_the_host_stay_private,
+        ports_of_the_loopback_stay_private,
     ]
 }
 
@@ -222,4 +223,19 @@ fn loopback_services_of_the_host_stay_private(lab: &Lab) {
     assert_eq!(secret(), Answer::Silence);
     lab.host().sh("nft flush chain inet tidewater input");
     assert_eq!(secret(), Answer::Opened, "it is this chain that keeps it private");
+}
+
+/// What is published on the loopback is for the host alone, whatever a neighbour puts into its routes.
+fn ports_of_the_loopback_stay_private(lab: &Lab) {
+    let (outside, scene) = (traffic::outside(lab), Scene::new(lab));
+    let c1 = scene.publish("c1", &json!([tcp(8080, 80).with("hostIP", "127.0.0.1"), tcp(9090, 80)]));
+    let c2 = scene.publish("c2", &json!([]));
+    for (neighbour, gateway) in [(&outside, HOST_OUTSIDE[0]), (&c2.container.netns, "10.77.0.1")] {
+        neighbour.sh("sysctl -q net.ipv4.conf.all.route_localnet=1");
+        neighbour.sh(&format!("ip route add 127.0.0.0/8 via {gateway}"));
+        for to in ["127.0.0.1:8080", "127.0.0.1:9090"] {
+            assert_eq!(knock(neighbour, to, &c1), Answer::Silence, "{to} by {gateway}");
+        }
+    }
+    assert_eq!(knock(lab.host(), "127.0.0.1:8080", &c1), Answer::Opened);
 }

@@ -17,6 +17,7 @@ tests::conformance! {
         our_bridge_with_their_static,
         their_tuning_after_our_bridge,
         their_portmap_after_our_bridge,
+        every_other_plugin_of_a_list_is_theirs,
         our_del_removes_what_their_bridge_made,
         our_del_removes_their_rules_without_the_namespace,
         our_del_removes_rules_of_their_nftables_backend,
@@ -83,7 +84,7 @@ fn chain(lab: &Lab, next: Value) -> Chain {
 fn their_tuning_after_our_bridge(lab: &Lab) {
     let tuning = json!({"type": "tuning", "mac": "02:00:00:00:00:77", "mtu": 1300,
         "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"}});
-    let chain = chain(lab, tuning);
+    let chain = chain(lab, tuning).with_theirs(&["tuning"]);
     let c1 = lab.container("c1");
     let result = chain.add(&c1);
     assert_eq!(answer::interface(&result, 2, "mac"), "02:00:00:00:00:77");
@@ -95,7 +96,8 @@ fn their_tuning_after_our_bridge(lab: &Lab) {
 
 fn their_portmap_after_our_bridge(lab: &Lab) {
     let outside = traffic::outside(lab);
-    let mut chain = chain(lab, json!({"type": "portmap", "capabilities": {"portMappings": true}}));
+    let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    let mut chain = chain(lab, portmap).with_theirs(&["portmap"]);
     chain.runtime_config =
         json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
     let c1 = lab.container("c1");
@@ -107,6 +109,39 @@ fn their_portmap_after_our_bridge(lab: &Lab) {
     chain.del(&c1, &result);
     let rules = lab.host().sh("iptables -t nat -S");
     assert!(!rules.contains("c1"), "{rules}");
+}
+
+fn every_other_plugin_of_a_list_is_theirs(lab: &Lab) {
+    let outside = traffic::outside(lab);
+    let list = vec![
+        network().without("name").without("cniVersion"),
+        json!({"type": "portmap", "capabilities": {"portMappings": true}}),
+        json!({"type": "firewall"}),
+        json!({"type": "bandwidth", "ingressRate": 100_000_000, "ingressBurst": 10_000_000,
+            "egressRate": 100_000_000, "egressBurst": 10_000_000}),
+        json!({"type": "tuning", "mtu": 1400}),
+    ];
+    let mut chain = Chain::new(lab, list);
+    chain.runtime_config =
+        json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]});
+    for theirs in [&["bridge", "firewall", "tuning"][..], &["portmap", "bandwidth"]] {
+        let chain = chain.clone().with_theirs(theirs);
+        let warm = lab.container("warm");
+        let result = chain.add(&warm);
+        chain.del(&warm, &result);
+        lab.delete_container(&warm);
+        let before = without_ports(lab);
+        let c1 = lab.container("c1");
+        let result = chain.add(&c1);
+        let published = format!("{}:8080", traffic::HOST_OUTSIDE[0]);
+        let listen = format!("{}:80", answer::ips(&result)[0]);
+        let seen = traffic::tcp_translated(&outside, &published, &c1.netns, &listen).unwrap();
+        assert_eq!(seen.to_string(), traffic::OUTSIDE[0], "theirs: {theirs:?}");
+        chain.del(&c1, &result);
+        lab.delete_container(&c1);
+        let left = before.difference(&without_ports(lab));
+        assert!(!left.lines().any(|line| line.starts_with('+')), "theirs: {theirs:?}:\n{left}");
+    }
 }
 
 /// The state after a container of the reference's has come and gone: what it leaves for all stays.

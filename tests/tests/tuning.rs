@@ -22,6 +22,7 @@ tests::conformance! {
         after_either_bridge,
     ]
     ours: [
+        a_mac_that_the_port_is_not_bound_to_is_refused,
         the_list_of_allowed_sysctls_is_obeyed,
         the_same_sysctl_twice_is_refused,
         sysctls_are_put_back_unless_they_changed_again,
@@ -61,6 +62,33 @@ fn tuning(mut keys: Value) -> Value {
 }
 
 /// The configuration with the result of whatever wired the container.
+/// The frames of such a container would be dropped, after an ADD that went well.
+fn a_mac_that_the_port_is_not_bound_to_is_refused(lab: &Lab) {
+    let bridge = conf::bridge("x").without("name").without("cniVersion");
+    let c1 = lab.container("c1");
+    for (first, by) in [
+        (vec![bridge.clone(), json!({"type": "firewall", "antiSpoof": true})], "put tuning before firewall"),
+        (vec![bridge.with("macspoofchk", true)], "give the MAC to bridge"),
+    ] {
+        let mut chain = Chain::new(lab, first);
+        chain.name = "net".into();
+        let result = chain.add(&c1);
+        let before = lab.state();
+        let conf =
+            json!({"cniVersion": conf::COMMON, "name": "net", "type": "tuning", "mac": "02:00:00:00:00:77"});
+        add(lab, &c1, &conf.clone().with_prev(&result))
+            .run()
+            .fails(7, &["02:00:00:00:00:77", "bound to", by]);
+        before.assert_same(&lab.state(), by);
+        let own = answer::interface(&result, 2, "mac").to_owned();
+        add(lab, &c1, &conf.with("mac", own).with_prev(&result)).run().ok();
+        lab.plugin("tuning")
+            .del(&c1, &json!({"cniVersion": conf::COMMON, "name": "net", "type": "tuning"}))
+            .quiet();
+        chain.del(&c1, &result);
+    }
+}
+
 fn chained(container: &Container, conf: &Value) -> Value {
     let sandbox = container.netns.path().display().to_string();
     let eth0 = json!({"name": "eth0", "mac": "02:00:00:00:00:01", "sandbox": sandbox});

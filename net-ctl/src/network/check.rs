@@ -24,7 +24,7 @@ impl Check {
         let what = self.target.what("check", "on");
         let runtime = self.target.runtime();
         let known = self.target.remembered(&runtime, &what)?;
-        let network = self.target.list_of_add(&known)?;
+        let (network, mut notes) = self.target.network_of_add(&known)?;
         let container = self.target.attachment().container;
         if known == Remembered::Nothing {
             let cause = format!("no such attachment is remembered in {}", runtime.cache().dir().display());
@@ -38,17 +38,20 @@ impl Check {
         runtime.check(&network, &endpoint).map_err(|error| {
             let places = self.target.places();
             let again = |verb| super::command(verb, &network.name, &endpoint.attachment, &places);
-            let anew = format!("to make it anew: {}, then {}", again("del"), again("add"));
+            let anew = format!(
+                "net-ctl firewall reload, where somebody changed or flushed the packet filter; else to make it anew:\n\
+                 {}, then {} with the options that it had",
+                again("del"),
+                again("add")
+            );
             trouble::on_network(what, &error, &network.name, &places).next(anew)
         })?;
         let attachment = Document::new(&network.name, &endpoint.attachment, endpoint.netns.as_deref());
         let text = format!("{container} on {} is as it was made", network.name);
         let answer = Answer::new(&json!({"attachment": attachment, "asMade": true}), text);
-        Ok(match network.disable_check {
-            true => {
-                answer.with_notes(vec![format!("{} says disableCheck: no plugin was asked", network.name)])
-            }
-            false => answer,
-        })
+        if network.disable_check {
+            notes.push(format!("{} says disableCheck: no plugin was asked", network.name));
+        }
+        Ok(answer.with_notes(notes))
     }
 }

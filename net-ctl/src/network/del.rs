@@ -9,7 +9,7 @@ use spec::{Attachment, NetworkList};
 use super::target::Target;
 use super::{Document, trouble};
 use crate::answer::Answer;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// Detach a container from a network
 ///
@@ -27,7 +27,7 @@ impl Del {
         let what = self.target.what("detach", "from");
         let runtime = self.target.runtime();
         let known = self.target.remembered(&runtime, &what)?;
-        let (network, notes) = self.network(&known)?;
+        let (network, notes) = self.target.network_of_add(&known)?;
         self.target.check_capabilities(&network, &what)?;
         let endpoint = self.target.known_endpoint(&known);
         runtime.del(&network, &endpoint).map_err(|error| {
@@ -60,26 +60,6 @@ impl Del {
         let places = self.target.places_for(network);
         let del = super::command("del", network, &endpoint.attachment, &places);
         format!("{container} is attached to {network} as {ifname}; to detach that: {del}")
-    }
-
-    /// The configuration that --config names; else that of ADD; else today's.
-    fn network(&self, known: &Remembered) -> Result<(NetworkList, Vec<String>), Failure> {
-        let missing = match self.target.list_of_add(known) {
-            // Not found, or not to be told because some file is broken.
-            Err(failure)
-                if matches!(failure.exit, Exit::NotFound | Exit::Usage)
-                    && self.target.config.config.is_none() =>
-            {
-                failure
-            }
-            found => return found.map(|network| (network, Vec::new())),
-        };
-        let Remembered::Entry(entry) = known else { return Err(missing) };
-        let note = format!(
-            "{} has no readable configuration any more: used that of the time of add",
-            self.target.network
-        );
-        entry.remembered_list().map(|network| (network, vec![note])).ok_or(missing)
     }
 }
 

@@ -138,12 +138,29 @@ impl Target {
     }
 
     /// The network as it was on ADD; as it is now where --config says so or nothing is remembered.
-    pub(super) fn list_of_add(&self, known: &Remembered) -> Result<NetworkList, Failure> {
+    fn list_of_add(&self, known: &Remembered) -> Result<NetworkList, Failure> {
         let today = self.list()?;
         Ok(match known {
             Remembered::Entry(entry) if self.config.config.is_none() => entry.list_of_add(today),
             _ => today,
         })
+    }
+
+    /// The configuration that --config names; else that of ADD; else today's.
+    pub(super) fn network_of_add(&self, known: &Remembered) -> Result<(NetworkList, Vec<String>), Failure> {
+        let missing = match self.list_of_add(known) {
+            // Not found, or not to be told because some file is broken.
+            Err(failure)
+                if matches!(failure.exit, Exit::NotFound | Exit::Usage) && self.config.config.is_none() =>
+            {
+                failure
+            }
+            found => return found.map(|network| (network, Vec::new())),
+        };
+        let Remembered::Entry(entry) = known else { return Err(missing) };
+        let note =
+            format!("{} has no readable configuration any more: used that of the time of add", self.network);
+        entry.remembered_list().map(|network| (network, vec![note])).ok_or(missing)
     }
 
     pub(super) fn attachment(&self) -> Attachment {

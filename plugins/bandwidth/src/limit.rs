@@ -72,7 +72,8 @@ impl Limit {
     /// given burst made of the same latency, as the reference plugin does and its CHECK wants.
     pub(crate) fn tbf(self, mtu: u32) -> Tbf {
         let (burst, latency) = match self.burst {
-            Some(burst) => (u64::from(burst), LATENCY_MS),
+            // A packet larger than the bucket would never pass.
+            Some(burst) => (u64::from(burst).max(packet(mtu)), LATENCY_MS),
             None => (self.automatic(mtu), AUTOMATIC_LATENCY_MS),
         };
         let waiting = u128::from(self.rate) * u128::from(latency) / 1000 + u128::from(burst);
@@ -84,9 +85,14 @@ impl Limit {
     }
 
     fn automatic(self, mtu: u32) -> u64 {
-        let least = PACKETS_MIN * (u64::from(mtu) + PACKET_HEADER);
+        let least = PACKETS_MIN * packet(mtu);
         (self.rate / (1000 / AUTOMATIC_MS)).max(least)
     }
+}
+
+/// The largest packet of a link, with its header.
+fn packet(mtu: u32) -> u64 {
+    u64::from(mtu) + PACKET_HEADER
 }
 
 /// How long the rate takes for so many bytes.
@@ -111,8 +117,14 @@ mod tests {
     fn an_explicit_burst_gives_the_reference_plugin_s_numbers() {
         let expected = Tbf { rate: 1_000_000, buffer: 1_562_500, limit: 125_000 };
         assert_eq!(limit(8_000_000, 800_000).tbf(1500), expected);
-        assert_eq!(limit(8, 8).tbf(1500), Tbf { rate: 1, buffer: 15_625_000, limit: 1 });
-        assert_eq!(limit(16, 8).tbf(1500), Tbf { rate: 2, buffer: 7_812_500, limit: 1 });
+    }
+
+    #[test]
+    fn a_burst_holds_one_packet_at_least() {
+        let one = limit(8_000_000, 8 * 1518).tbf(1500);
+        assert_eq!(limit(8_000_000, 8).tbf(1500), one);
+        assert_eq!((one.limit, one.buffer), (25_000 + 1518, 1518 * 1000 / 64));
+        assert_eq!(limit(8_000_000, 800_000).tbf(9000).limit, 125_000);
     }
 
     #[test]

@@ -197,6 +197,16 @@ impl Default for Removal {
     }
 }
 
+impl Removal {
+    /// From the keys; where they cannot be read any more, everything may be there, on no bridge that is known.
+    pub(crate) fn of(config: &Config) -> Removal {
+        config.own().unwrap_or_else(|error| {
+            eprintln!("delete without the keys of the configuration: {error}");
+            Removal { bridge: String::new(), ip_masq: true, macspoofchk: true }
+        })
+    }
+}
+
 fn requested_mac(config: &Config, caller: &Caller) -> Result<Option<Mac>> {
     let keys: MacKeys = config.own()?;
     mac::requested(&keys, &caller.args(&["MAC"])?)

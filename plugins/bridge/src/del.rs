@@ -16,21 +16,20 @@ use steps::{lease, masquerade, pair, spoof};
 pub(crate) fn del(call: &Del) -> Result<()> {
     let label = Label::new(&call.config, &call.attachment);
     let mut effort = BestEffort::new();
-    let removal = effort.note(call.config.own::<Removal>());
+    let removal = Removal::of(&call.config);
     let ipam = call.config.ipam.as_ref().and_then(|plugin| effort.note(Ipam::find(plugin, &call.caller)));
     // The netfilter sockets stay open until the link is gone: closing one after a delete waits for the
     // kernel.
     let mut open = Vec::new();
-    if removal.as_ref().is_some_and(|removal| removal.ip_masq) {
+    if removal.ip_masq {
         let known = effort.note(lease::addresses(call, ipam.as_ref())).flatten();
         open.extend(effort.note(masquerade::remove(&label, known.as_deref())).flatten());
     }
-    if removal.as_ref().is_some_and(|removal| removal.macspoofchk) {
+    if removal.macspoofchk {
         open.extend(effort.note(spoof::remove(&label, &call.attachment)).flatten());
     }
     let keep: Vec<BorrowedFd<'_>> = open.iter().map(AsFd::as_fd).collect();
-    let bridge = removal.as_ref().map_or("", |removal| &removal.bridge);
-    let on_this_bridge = |master: Option<&str>| master.is_none_or(|master| master == bridge);
+    let on_this_bridge = |master: Option<&str>| master.is_none_or(|master| master == removal.bridge);
     let leased = || lease::addresses(call, ipam.as_ref());
     let gone = effort.note(pair::remove(call, &label, &keep, on_this_bridge, leased)).is_some();
     if let Some(ipam) = ipam.filter(|_| gone) {

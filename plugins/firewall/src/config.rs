@@ -76,6 +76,14 @@ pub(crate) struct Removal {
 }
 
 impl Removal {
+    /// From the keys; where they cannot be read any more, everything may be there.
+    pub(crate) fn of(config: &Config) -> Removal {
+        config.own().unwrap_or_else(|error| {
+            eprintln!("delete without the keys of the configuration: {error}");
+            Removal { anti_spoof: true, ..Removal::default() }
+        })
+    }
+
     /// The zone where the reference plugin would have put the addresses, if it chose firewalld.
     pub(crate) fn zone(&self) -> Option<String> {
         let firewalld = match self.backend.as_str() {

@@ -14,7 +14,7 @@ use steps::{anti_spoof, forward, ruleset};
 pub(crate) fn del(call: &Del) -> Result<()> {
     let label = Label::new(&call.config, &call.attachment);
     let mut effort = BestEffort::new();
-    let keys = effort.note(call.config.own::<Removal>()).unwrap_or_default();
+    let keys = Removal::of(&call.config);
     let reported = call.config.prev_result.as_ref().map(wanted::addresses);
     let removal = forward::Removal::new(&label, reported.as_deref())?;
     effort.note(remove_rules(&label, &removal, &keys));

@@ -54,3 +54,13 @@ pub(crate) struct Removal {
     /// The attachment's addresses are masqueraded.
     pub ip_masq: bool,
 }
+
+impl Removal {
+    /// From the keys; where they cannot be read any more, everything may be there.
+    pub(crate) fn of(config: &Config) -> Removal {
+        config.own().unwrap_or_else(|error| {
+            eprintln!("delete without the keys of the configuration: {error}");
+            Removal { ip_masq: true }
+        })
+    }
+}

@@ -16,11 +16,10 @@ use steps::{lease, masquerade, pair};
 pub(crate) fn del(call: &Del) -> Result<()> {
     let label = Label::new(&call.config, &call.attachment);
     let mut effort = BestEffort::new();
-    let removal = effort.note(call.config.own::<Removal>());
     let ipam = call.config.ipam.as_ref().and_then(|plugin| effort.note(Ipam::find(plugin, &call.caller)));
     // The netfilter socket stays open until the link is gone: closing it after a delete waits for the kernel.
     let mut open = None;
-    if removal.is_some_and(|removal| removal.ip_masq) {
+    if Removal::of(&call.config).ip_masq {
         let known = effort.note(lease::addresses(call, ipam.as_ref())).flatten();
         open = effort.note(masquerade::remove(&label, known.as_deref())).flatten();
     }

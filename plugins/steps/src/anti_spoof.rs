@@ -179,6 +179,14 @@ pub fn reload() -> Result<usize> {
     record::write_again(write)
 }
 
+/// The MAC that the attachment's port is bound to, if it is.
+///
+/// # Errors
+/// The records cannot be read.
+pub fn bound_mac(label: &Label) -> Result<Option<Mac>> {
+    Ok(recorded(label)?.map(|guard| Mac(guard.mac)))
+}
+
 /// What is on record for the attachment.
 ///
 /// # Errors

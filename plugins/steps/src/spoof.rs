@@ -53,6 +53,14 @@ pub fn ensure(label: &Label, port: &str, mac: Mac) -> Result<()> {
     write(label, port, mac)
 }
 
+/// The MAC that the attachment's port is bound to, if it is.
+///
+/// # Errors
+/// The records cannot be read.
+pub fn bound_mac(label: &Label) -> Result<Option<Mac>> {
+    Ok(record::get::<Bound>(label)?.map(|bound| Mac(bound.mac)))
+}
+
 /// Puts back what is on record of all attachments; says of how many.
 ///
 /// # Errors

@@ -7,22 +7,50 @@ use crate::refused::Refused;
 use crate::saved::{OldSysctl, Record, Saved};
 use crate::sysctl::{Sysctl, same};
 use crate::target::Target;
+use kernel::link::Mac;
 use kernel::netns::NetNs;
 use spec::error::{Error, Result};
 use spec::request::Add;
 use spec::result::Success;
+use steps::label::Label;
 use steps::sockets::open_netns;
 use steps::undo::Undo;
+use steps::{anti_spoof, spoof};
 
 pub(crate) fn add(call: &Add) -> Result<Success> {
     let plan = Plan::new(&call.config, &call.caller, &call.attachment.ifname)?;
     let mut result = call.config.required_prev_result()?.clone();
+    plan.link.mac.map_or(Ok(()), |mac| refuse_bound(call, mac))?;
     let netns = open_netns(&call.netns)?;
     if !plan.is_empty() {
         netns.run(|| tune(&plan, call, &netns))?.map_err(Failure::told_on_the_host)?;
     }
     reflect(&plan.link, call, &mut result);
     Ok(result)
+}
+
+/// A port that is bound to another MAC would let nothing of the container in any more.
+fn refuse_bound(call: &Add, mac: Mac) -> Result<()> {
+    let label = Label::new(&call.config, &call.attachment);
+    let bound = [
+        (
+            anti_spoof::bound_mac(&label)?,
+            "antiSpoof of the plugin firewall: put tuning before firewall in the list",
+        ),
+        (
+            spoof::bound_mac(&label)?,
+            "macspoofchk of the plugin bridge: give the MAC to bridge (args.cni.mac, capability mac)",
+        ),
+    ];
+    for (bound, by) in bound {
+        if let Some(bound) = bound.filter(|bound| *bound != mac) {
+            return Err(Error::invalid_config(format!(
+                "set MAC of {} to {mac}: its port is bound to {bound} by {by}",
+                call.attachment.ifname
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Runs inside the container's namespace, and so does what takes it back.

@@ -18,6 +18,8 @@ pub struct Chain {
     pub plugins: Vec<Value>,
     /// What the runtime offers to plugins that declare the capability.
     pub runtime_config: Value,
+    /// The types of plugins that are the reference's, whether or not the others have them.
+    pub theirs: Vec<String>,
 }
 
 impl Chain {
@@ -25,7 +27,13 @@ impl Chain {
     pub fn new(lab: &Lab, plugins: Vec<Value>) -> Chain {
         let path = vec![lab.plugins().dir().into(), Plugins::reference().dir().into()];
         let version = super::conf::COMMON.into();
-        Chain { path, name: "list".into(), version, plugins, runtime_config: json!({}) }
+        Chain { path, name: "list".into(), version, plugins, runtime_config: json!({}), theirs: Vec::new() }
+    }
+
+    /// The same with the reference's plugins of these types.
+    pub fn with_theirs(mut self, types: &[&str]) -> Chain {
+        self.theirs = types.iter().map(|&kind| kind.to_owned()).collect();
+        self
     }
 
     /// ADD of all in order; the final result.
@@ -49,11 +57,12 @@ impl Chain {
 
     fn run(&self, verb: &str, container: &Container, plugin: &Value, prev: &Value) -> Outcome {
         let kind = plugin["type"].as_str().expect("a plugin object has a type");
-        let dir = self
-            .path
-            .iter()
-            .find(|dir| dir.join(kind).exists())
-            .unwrap_or_else(|| panic!("no plugin {kind}"));
+        let reference: PathBuf = Plugins::reference().dir().into();
+        let found = self.path.iter().find(|dir| dir.join(kind).exists());
+        let dir = match self.theirs.iter().any(|theirs| theirs == kind) {
+            true => &reference,
+            false => found.unwrap_or_else(|| panic!("no plugin {kind}")),
+        };
         let plugins = Plugins::at(dir).delegating_to(&self.path);
         plugins.plugin(kind).on(verb, container, &self.request(plugin, prev)).run()
     }

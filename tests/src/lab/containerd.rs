@@ -113,9 +113,9 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
         self.annotated(name, &[])
     }
 
-    /// Runs a pod with annotations, each `KEY=VALUE`.
-    pub fn annotated(&self, name: &str, annotations: &[&str]) -> Pod {
-        let id = self.cri(&[&["run", name, &self.cgroup], annotations].concat());
+    /// Runs a pod with annotations, each `KEY=VALUE`, and host ports, each `port=PROTOCOL:HOST:CONTAINER`.
+    pub fn annotated(&self, name: &str, wishes: &[&str]) -> Pod {
+        let id = self.cri(&[&["run", name, &self.cgroup], wishes].concat());
         let ips = self.cri(&["ip", &id]).lines().map(str::to_owned).collect();
         Pod { id, ips }
     }

@@ -11,6 +11,7 @@ pub mod kill;
 pub mod netns;
 pub mod nightly;
 pub mod plugin;
+pub mod podman;
 pub mod portmap;
 pub mod processes;
 pub mod rate;

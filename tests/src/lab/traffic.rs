@@ -185,6 +185,20 @@ fn ask_udp(address: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What a web server that runs there already says; nothing where it cannot be reached.
+pub fn http(client: &Netns, to: &str) -> String {
+    let to: SocketAddr = to.parse().expect("an address with a port");
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(2500))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    client.run(ask).unwrap_or_default()
+}
+
 /// A namespace that plays the outside: linked to the host, without any route to the containers.
 pub fn outside(lab: &Lab) -> Netns {
     let outside = Netns::create(&Path::new(PINS).join("outside"));

@@ -7,7 +7,7 @@
 //! set hostports-v4-some { type inet_proto . inet_service }        ports with an element in -at
 //! set hairpin-10.1.0.0-16 { type ipv4_addr }                      containers with snat
 //! chain prerouting { type nat hook prerouting priority dstnat;
-//!     meta nfproto ipv4 fib daddr type local jump hostports-v4 }
+//!     meta nfproto ipv4 ip daddr != 127.0.0.0/8 fib daddr type local jump hostports-v4 }
 //! chain output { type nat hook output priority -100;
 //!     meta nfproto ipv4 fib daddr type local jump hostports-v4 }
 //! chain hostports-v4 {
@@ -241,9 +241,11 @@ fn objects(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<Vec<Request
 fn dispatch<'a>(rule: Rule<'a>, from: Chain<'_>, group: &'a Group) -> Rule<'a> {
     let family = if group.v4 { NFPROTO_IPV4 } else { NFPROTO_IPV6 };
     let rule = rule.is(Selector::Nfproto, Value::protocol(family));
-    let rule = match !group.v4 && from.name == OUTPUT.name {
-        true => rule.is_not(Selector::Ip6Daddr, Value::from(Ipv6Addr::LOCALHOST)),
-        false => rule,
+    let rule = match (group.v4, from.name == OUTPUT.name) {
+        (false, true) => rule.is_not(Selector::Ip6Daddr, Value::from(Ipv6Addr::LOCALHOST)),
+        // What comes from outside for an address of the loopback goes to the chain `input`, and no further.
+        (true, false) => rule.outside(Selector::IpDaddr, LOOPBACK),
+        _ => rule,
     };
     rule.is(Selector::FibDaddrType, Value::host(fib::LOCAL)).verdict(Verdict::jump(&group.chain))
 }
