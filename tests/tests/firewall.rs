@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
-use tests::lab::Lab;
 use tests::lab::chain::Chain;
 use tests::lab::conf::Change;
 use tests::lab::firewall::{firewall, list, request, run};
+use tests::lab::{Container, Lab};
 
 tests::conformance! {
     both: [

@@ -10,14 +10,21 @@ use std::process::{Command, Stdio};
 #[derive(Debug)]
 pub(super) struct Rule {
     from: Chain<'static>,
+    /// What the packet has to match: what every rule of its kind asks, then the conditions.
     words: String,
     to: String,
     comment: String,
 }
 
 impl Rule {
-    pub(super) fn new(from: Chain<'static>, conditions: &[String], to: &str, comment: String) -> Rule {
-        Rule { from, words: conditions.join(" "), to: to.to_owned(), comment }
+    pub(super) fn new(
+        from: Chain<'static>,
+        asked: &str,
+        conditions: &[String],
+        to: &str,
+        comment: String,
+    ) -> Rule {
+        Rule { from, words: format!("{asked} {}", conditions.join(" ")), to: to.to_owned(), comment }
     }
 
     /// The command that adds it.
