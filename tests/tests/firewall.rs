@@ -204,6 +204,9 @@ fn del_bears_keys_of_the_wrong_type(lab: &Lab) {
     for plugin in ["firewall", "portmap", "bandwidth", "tuning", "bridge"] {
         let mut conf = request(&json!({"type": plugin}), &result);
         wrong.as_object().unwrap().iter().for_each(|(key, value)| conf[key] = value.clone());
+        if plugin == "bridge" {
+            conf["ipam"] = chain.plugins[0]["ipam"].clone();
+        }
         let before = lab.state();
         for id in ["c9", "c1"] {
             let other = Container { id: id.into(), ..c1.clone() };

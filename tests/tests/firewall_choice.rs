@@ -17,6 +17,7 @@ tests::conformance! {
         what_cannot_be_is_refused_without_a_trace,
         status_says_what_is_missing,
         a_successors_rules_stay,
+        a_successor_of_one_whose_del_never_came_keeps_its_rules,
     ]
 }
 
@@ -130,13 +131,39 @@ fn status_says_what_is_missing(lab: &Lab) {
 }
 
 /// A DEL that comes again, after the address went to another container.
+/// A list whose network has one address of each family.
+fn with_one_address(lab: &Lab, firewall: Value) -> Chain {
+    let mut chain = list(lab, firewall);
+    let only = |subnet: &str, ip: &str| json!([{"subnet": subnet, "rangeStart": ip, "rangeEnd": ip}]);
+    chain.plugins[0]["ipam"]["ranges"] =
+        json!([only("10.77.0.0/24", "10.77.0.9"), only("fd77::/64", "fd77::9")]);
+    chain
+}
+
+/// The address is free again, and firewall has not heard of it.
+fn a_successor_of_one_whose_del_never_came_keeps_its_rules(lab: &Lab) {
+    for backend in ["nftables", "iptables"] {
+        let keys = firewall().with("backend", backend);
+        let chain = with_one_address(lab, keys.clone());
+        let [c1, c2] = ["c1", "c2"].map(|id| lab.container(id));
+        let first = chain.add(&c1);
+        let mut bridge = with_one_address(lab, keys.clone());
+        bridge.plugins.truncate(1);
+        bridge.del(&c1, &first);
+        let second = chain.add(&c2);
+        run(lab, "DEL", &c1, &request(&keys, &first)).quiet();
+        chain.check(&c2, &second);
+        chain.del(&c2, &second);
+        let left = lab.host().sh("nft list ruleset");
+        assert!(!left.contains("10.77.0.9") && !left.contains("fd77::9"), "{left}");
+        [&c1, &c2].into_iter().for_each(|container| lab.delete_container(container));
+    }
+}
+
 fn a_successors_rules_stay(lab: &Lab) {
     for backend in ["nftables", "iptables"] {
         let keys = firewall().with("backend", backend);
-        let mut chain = list(lab, keys.clone());
-        let only = |subnet: &str, ip: &str| json!([{"subnet": subnet, "rangeStart": ip, "rangeEnd": ip}]);
-        chain.plugins[0]["ipam"]["ranges"] =
-            json!([only("10.77.0.0/24", "10.77.0.9"), only("fd77::/64", "fd77::9")]);
+        let chain = with_one_address(lab, keys.clone());
         let [c1, c2] = ["c1", "c2"].map(|id| lab.container(id));
         let first = chain.add(&c1);
         chain.del(&c1, &first);

@@ -227,15 +227,21 @@ fn loopback_services_of_the_host_stay_private(lab: &Lab) {
 
 /// What is published on the loopback is for the host alone, whatever a neighbour puts into its routes.
 fn ports_of_the_loopback_stay_private(lab: &Lab) {
-    let (outside, scene) = (traffic::outside(lab), Scene::new(lab));
-    let c1 = scene.publish("c1", &json!([tcp(8080, 80).with("hostIP", "127.0.0.1"), tcp(9090, 80)]));
-    let c2 = scene.publish("c2", &json!([]));
+    let (outside, plain) = (traffic::outside(lab), Scene::new(lab));
+    let conditional = plain.clone().with("conditionsV4", json!(["tcp", "dport", "1-65535"]));
+    let ports = |one, two| json!([tcp(one, 80).with("hostIP", "127.0.0.1"), tcp(two, 80)]);
+    let c1 = [plain.publish("c1", &ports(8080, 9090)), conditional.publish("c3", &ports(8081, 9091))];
+    let c2 = plain.publish("c2", &json!([]));
     for (neighbour, gateway) in [(&outside, HOST_OUTSIDE[0]), (&c2.container.netns, "10.77.0.1")] {
         neighbour.sh("sysctl -q net.ipv4.conf.all.route_localnet=1");
         neighbour.sh(&format!("ip route add 127.0.0.0/8 via {gateway}"));
-        for to in ["127.0.0.1:8080", "127.0.0.1:9090"] {
-            assert_eq!(knock(neighbour, to, &c1), Answer::Silence, "{to} by {gateway}");
+        for (container, ports) in c1.iter().zip([[8080, 9090], [8081, 9091]]) {
+            for to in ports.map(|port| format!("127.0.0.1:{port}")) {
+                assert_eq!(knock(neighbour, &to, container), Answer::Silence, "{to} by {gateway}");
+            }
         }
     }
-    assert_eq!(knock(lab.host(), "127.0.0.1:8080", &c1), Answer::Opened);
+    for (container, to) in c1.iter().zip(["127.0.0.1:8080", "127.0.0.1:8081"]) {
+        assert_eq!(knock(lab.host(), to, container), Answer::Opened);
+    }
 }

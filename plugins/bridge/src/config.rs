@@ -8,6 +8,7 @@ use spec::error::{Error, Result};
 use spec::names::{IfName, PluginType};
 use spec::request::{Add, Caller};
 use steps::apply::DuplicateDetection;
+use steps::best_effort;
 use steps::mac::{self, MacKeys};
 use steps::masquerade::Backend;
 use steps::pair;
@@ -200,10 +201,7 @@ impl Default for Removal {
 impl Removal {
     /// From the keys; where they cannot be read any more, everything may be there, on no bridge that is known.
     pub(crate) fn of(config: &Config) -> Removal {
-        config.own().unwrap_or_else(|error| {
-            eprintln!("delete without the keys of the configuration: {error}");
-            Removal { bridge: String::new(), ip_masq: true, macspoofchk: true }
-        })
+        best_effort::keys(config, Removal { bridge: String::new(), ip_masq: true, macspoofchk: true })
     }
 }
 

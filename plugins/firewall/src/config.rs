@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use spec::config::Config;
 use spec::error::{Error, Result};
+use steps::best_effort;
 use steps::forward::{ADMIN_CHAIN, Backend, Wish, ZONE};
 use steps::iptables::chain_name;
 
@@ -78,10 +79,7 @@ pub(crate) struct Removal {
 impl Removal {
     /// From the keys; where they cannot be read any more, everything may be there.
     pub(crate) fn of(config: &Config) -> Removal {
-        config.own().unwrap_or_else(|error| {
-            eprintln!("delete without the keys of the configuration: {error}");
-            Removal { anti_spoof: true, ..Removal::default() }
-        })
+        best_effort::keys(config, Removal { anti_spoof: true, ..Removal::default() })
     }
 
     /// The zone where the reference plugin would have put the addresses, if it chose firewalld.

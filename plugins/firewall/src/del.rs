@@ -9,14 +9,12 @@ use spec::error::Result;
 use spec::request::Del;
 use steps::best_effort::BestEffort;
 use steps::label::Label;
-use steps::{anti_spoof, forward, record, ruleset};
+use steps::{anti_spoof, forward, ruleset};
 
 pub(crate) fn del(call: &Del) -> Result<()> {
     let label = Label::new(&call.config, &call.attachment);
     let mut effort = BestEffort::new();
     let keys = Removal::of(&call.config);
-    // Rules and records go together: nobody writes rules of a record again meanwhile.
-    let _lock = record::lock_out()?;
     let reported = call.config.prev_result.as_ref().map(wanted::addresses);
     let removal = forward::Removal::new(&label, reported.as_deref())?;
     effort.note(remove_rules(&label, &removal, &keys));

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use spec::config::{Config, Dns};
 use spec::error::{Error, Result};
 use spec::names::PluginType;
+use steps::best_effort;
 use steps::masquerade::Backend;
 use steps::pair;
 
@@ -58,9 +59,6 @@ pub(crate) struct Removal {
 impl Removal {
     /// From the keys; where they cannot be read any more, everything may be there.
     pub(crate) fn of(config: &Config) -> Removal {
-        config.own().unwrap_or_else(|error| {
-            eprintln!("delete without the keys of the configuration: {error}");
-            Removal { ip_masq: true }
-        })
+        best_effort::keys(config, Removal { ip_masq: true })
     }
 }

@@ -1,5 +1,7 @@
 //! Removal goes on after a failure: what can be removed is removed, and the failures are told together.
 
+use serde::de::DeserializeOwned;
+use spec::config::Config;
 use spec::error::{Error, Result};
 
 /// The failures of a removal so far.
@@ -40,6 +42,15 @@ impl BestEffort {
         }
         Err(first.with_details(format!("also: {}", others.join("; "))))
     }
+}
+
+/// The keys that a DEL needs; `otherwise` where they cannot be read any more: a configuration that was made worse
+/// after the ADD must not keep a container from being deleted.
+pub fn keys<T: DeserializeOwned>(config: &Config, otherwise: T) -> T {
+    config.own().unwrap_or_else(|error| {
+        eprintln!("delete without the keys of the configuration: {error}");
+        otherwise
+    })
 }
 
 #[cfg(test)]

@@ -152,11 +152,11 @@ impl<'a> Removal<'a> {
     /// # Errors
     /// The record cannot be read.
     pub fn new(label: &'a Label, reported: Option<&[IpAddr]>) -> Result<Removal<'a>> {
+        let lock = record::lock_out()?;
         let record = record::get::<Forward>(label)?;
         let recorded = record.as_ref().map(|record| record.addresses.as_slice());
         let known = reported.is_some() || recorded.is_some();
         let all: BTreeSet<IpAddr> = [reported, recorded].into_iter().flatten().flatten().copied().collect();
-        let lock = if record.is_some() { record::lock_out()? } else { None };
         Ok(Removal { label, record, addresses: known.then(|| all.into_iter().collect()), _lock: lock })
     }
 

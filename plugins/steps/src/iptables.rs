@@ -34,11 +34,11 @@ pub fn chain_name(key: &str, name: &str) -> Result<()> {
 
 /// One address family of iptables.
 #[derive(Debug)]
-pub struct Tool {
+pub(crate) struct Tool {
     /// Whether it is IPv4's.
-    pub v4: bool,
+    pub(crate) v4: bool,
     /// Its family in nf_tables.
-    pub family: Family,
+    pub(crate) family: Family,
     list: &'static str,
     restore: &'static str,
     legacy: &'static str,
@@ -46,11 +46,11 @@ pub struct Tool {
     /// Names of the old kernel tables in use; absent where there are none.
     legacy_tables: &'static str,
     /// What is sent to many at once.
-    pub multicast: &'static str,
+    pub(crate) multicast: &'static str,
 }
 
 /// IPv4's and IPv6's.
-pub const TOOLS: [Tool; 2] = [
+pub(crate) const TOOLS: [Tool; 2] = [
     Tool {
         v4: true,
         family: Family::Ip,
@@ -78,7 +78,7 @@ impl Tool {
     ///
     /// # Errors
     /// iptables is missing, or refuses; its own words.
-    pub fn restore(&self, script: &str) -> Result<()> {
+    pub(crate) fn restore(&self, script: &str) -> Result<()> {
         restore(self.restore, script, Stdio::null())
     }
 
@@ -87,7 +87,7 @@ impl Tool {
     ///
     /// # Errors
     /// As [`Tool::restore`].
-    pub fn restore_under(&self, lock: &Lock, script: &str) -> Result<()> {
+    pub(crate) fn restore_under(&self, lock: &Lock, script: &str) -> Result<()> {
         // A descriptor to inherit; iptables-restore prints nothing there.
         restore(self.restore, script, Stdio::from(lock.as_fd().try_clone_to_owned()?))
     }
@@ -96,7 +96,7 @@ impl Tool {
     ///
     /// # Errors
     /// iptables is missing, or there is no such chain.
-    pub fn rules(&self, table: &str, chain: &str) -> Result<String> {
+    pub(crate) fn rules(&self, table: &str, chain: &str) -> Result<String> {
         list(self.list, table, &[chain])
     }
 
@@ -104,24 +104,24 @@ impl Tool {
     ///
     /// # Errors
     /// iptables is missing, or there is no such table.
-    pub fn all_rules(&self, table: &str) -> Result<String> {
+    pub(crate) fn all_rules(&self, table: &str) -> Result<String> {
         list(self.list, table, &[])
     }
 
     /// A chain of iptables as nf_tables knows it.
-    pub fn chain<'a>(&self, table: &'a str, chain: &'a str) -> Chain<'a> {
+    pub(crate) fn chain<'a>(&self, table: &'a str, chain: &'a str) -> Chain<'a> {
         Table::new(self.family, table).chain(chain)
     }
 
     /// Whether this table of the old kernel tables is in use.
-    pub fn has_legacy(&self, table: &str) -> bool {
+    pub(crate) fn has_legacy(&self, table: &str) -> bool {
         std::fs::read_to_string(self.legacy_tables)
             .is_ok_and(|tables| tables.lines().any(|found| found == table))
     }
 
     /// The rules of a chain of the old kernel tables. `None` where there is no such chain, and where there is no
     /// `iptables-legacy`: without one nothing can be removed there, and a DEL has to end all the same.
-    pub fn legacy_rules(&self, table: &str, chain: &str) -> Option<String> {
+    pub(crate) fn legacy_rules(&self, table: &str, chain: &str) -> Option<String> {
         list(self.legacy, table, &[chain]).ok()
     }
 
@@ -129,7 +129,7 @@ impl Tool {
     ///
     /// # Errors
     /// As [`Tool::restore`].
-    pub fn restore_legacy(&self, script: &str) -> Result<()> {
+    pub(crate) fn restore_legacy(&self, script: &str) -> Result<()> {
         restore(self.legacy_restore, script, Stdio::null())
     }
 
@@ -138,7 +138,7 @@ impl Tool {
     ///
     /// # Errors
     /// `iptables-legacy` refuses.
-    pub fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
+    pub(crate) fn remove_legacy_chain(&self, table: &str, leading: &[&str], chain: &str) -> Result<()> {
         if !self.has_legacy(table) || self.legacy_rules(table, chain).is_none() {
             return Ok(());
         }
@@ -160,7 +160,12 @@ impl Tool {
 ///
 /// # Errors
 /// The kernel does not answer.
-pub fn chain_deletions(nft: &mut Nft, table: &str, leading: &[&str], chain: &str) -> Result<Vec<Request>> {
+pub(crate) fn chain_deletions(
+    nft: &mut Nft,
+    table: &str,
+    leading: &[&str],
+    chain: &str,
+) -> Result<Vec<Request>> {
     let mut deletions = Vec::new();
     for tool in &TOOLS {
         if nft.chain(tool.chain(table, chain))?.is_none() {
@@ -179,7 +184,7 @@ pub fn chain_deletions(nft: &mut Nft, table: &str, leading: &[&str], chain: &str
 }
 
 /// Where a rule that `iptables -S` listed leads to.
-pub fn jump_target(rule: &str) -> Option<&str> {
+pub(crate) fn jump_target(rule: &str) -> Option<&str> {
     let mut words = rule.split_whitespace();
     words.find(|word| *word == "-j")?;
     words.next()

@@ -116,6 +116,13 @@ pub fn network_hash(network: &NetworkName) -> String {
     hash_prefix(network.as_str(), 8)
 }
 
+/// Whether a comment or alias read back is a mark, whoever's: words of a person are none.
+pub fn is_mark(text: &str) -> bool {
+    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let key = text.split(',').next().unwrap_or_default();
+    key.split_once('-').is_some_and(|(network, attachment)| is_hash(network) && is_hash(attachment))
+}
+
 /// Whether a comment or alias read back belongs to this network.
 pub fn of_network(network: &NetworkName, text: &str) -> bool {
     text.strip_prefix(&network_hash(network)).is_some_and(|rest| rest.starts_with('-'))
@@ -166,6 +173,7 @@ mod tests {
         assert!(of_network(&"mynet".parse().unwrap(), &comment));
         assert!(!of_network(&"other".parse().unwrap(), &comment));
         assert!(!of_network(&"mynet".parse().unwrap(), ""));
+        assert!(is_mark(&comment) && !is_mark("uplink-2, the old one") && !is_mark(""));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What several plugins do, written once: undo, sockets, lease, veth pair, interface, masquerade, spoof check.
+//! What several plugins do, written once: undo, sockets, lease, veth pair, interface, and what is in the packet
+//! filter: masquerade, port mappings, forwarding, spoof checks, and the records of these.
 //!
 //! A step takes what the step before returned and hands on what the next one needs; nothing is looked up
 //! twice. This is the floor where CNI words and kernel words meet: `spec` and `kernel` do not know each
@@ -20,7 +21,7 @@ pub mod mac;
 pub mod masquerade;
 pub mod pair;
 pub mod ports;
-pub mod record;
+mod record;
 pub mod reload;
 pub mod ruleset;
 pub mod sockets;

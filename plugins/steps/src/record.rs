@@ -23,21 +23,21 @@ use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
 /// Where the records are.
-pub const DIRECTORY: &str = "/run/tidewater/rules";
+pub(crate) const DIRECTORY: &str = "/run/tidewater/rules";
 
 /// A kind of record.
-pub trait Recorded: Serialize + DeserializeOwned {
+pub(crate) trait Recorded: Serialize + DeserializeOwned {
     /// The ending of its files' names.
     const KIND: &'static str;
 }
 
 /// A record read back, with the attachment that it belongs to.
 #[derive(Debug)]
-pub struct Found<T> {
+pub(crate) struct Found<T> {
     /// The attachment's mark.
-    pub label: Label,
+    pub(crate) label: Label,
     /// What it has.
-    pub what: T,
+    pub(crate) what: T,
 }
 
 /// A file's content: whose it is, in words, and what that one has.
@@ -55,7 +55,7 @@ struct Entry<T> {
 ///
 /// # Errors
 /// The directory cannot be made or written.
-pub fn put<T: Recorded>(label: &Label, what: &T) -> Result<()> {
+pub(crate) fn put<T: Recorded>(label: &Label, what: &T) -> Result<()> {
     let (network, container, ifname) = label.names();
     let entry = Entry {
         netns: own_namespace()?,
@@ -76,7 +76,7 @@ pub fn put<T: Recorded>(label: &Label, what: &T) -> Result<()> {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
+pub(crate) fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
     Ok(read(&name::<T>(label))?.map(|entry: Entry<T>| entry.what))
 }
 
@@ -84,7 +84,7 @@ pub fn get<T: Recorded>(label: &Label) -> Result<Option<T>> {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
+pub(crate) fn find<T: Recorded>(key: &str) -> Result<Option<Found<T>>> {
     let plain = key.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let entry = if plain { read(&format!("{key}.{}", T::KIND))? } else { None };
     Ok(entry.map(from_entry))
@@ -100,7 +100,7 @@ thread_local! {
 ///
 /// # Errors
 /// The directory cannot be made.
-pub fn lock() -> Result<Rc<Lock>> {
+pub(crate) fn lock() -> Result<Rc<Lock>> {
     match held() {
         Some(lock) => Ok(lock),
         None => or_with_directory(|| Lock::acquire_directory(Path::new(DIRECTORY))).map(hold),
@@ -122,14 +122,14 @@ fn hold(lock: Lock) -> Rc<Lock> {
 ///
 /// # Errors
 /// The directory cannot be locked.
-pub fn lock_out() -> Result<Option<Rc<Lock>>> {
+pub(crate) fn lock_out() -> Result<Option<Rc<Lock>>> {
     if let Some(lock) = held() {
         return Ok(Some(lock));
     }
     match Lock::acquire_directory(Path::new(DIRECTORY)) {
         Ok(lock) => Ok(Some(hold(lock))),
         Err(error) if error.errno() == Errno::NOENT => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(trouble(&error)),
     }
 }
 
@@ -137,7 +137,7 @@ pub fn lock_out() -> Result<Option<Rc<Lock>>> {
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
+pub(crate) fn remove<T: Recorded>(label: &Label) -> Result<()> {
     let name = name::<T>(label);
     remove_file(&unfinished(&name))?;
     remove_file(&name)
@@ -147,7 +147,7 @@ pub fn remove<T: Recorded>(label: &Label) -> Result<()> {
 ///
 /// # Errors
 /// The directory cannot be read or written.
-pub fn remove_stale<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
+pub(crate) fn remove_stale<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
     list_stale::<T>(stale)?.iter().try_for_each(|gone| remove::<T>(&gone.label))?;
     remove_unreadable::<T>(stale)
 }
@@ -170,7 +170,7 @@ pub(crate) fn remove_unreadable<T: Recorded>(stale: &Stale<'_>) -> Result<()> {
 }
 
 fn remove_file(name: &str) -> Result<()> {
-    file::remove(&path(name)).map(drop).map_err(|error| Error::io(format!("forget a record: {error}")))
+    file::remove(&path(name)).map(drop).map_err(|error| trouble(&error))
 }
 
 /// What a file is called until it is whole.
@@ -187,7 +187,7 @@ fn finished(unfinished: &str) -> Option<&str> {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
+pub(crate) fn list<T: Recorded>() -> Result<Vec<Found<T>>> {
     let (here, ending) = (own_namespace()?, format!(".{}", T::KIND));
     let mut found = Vec::new();
     for name in names()?.iter().filter(|name| name.ends_with(&ending)) {
@@ -214,7 +214,7 @@ fn names() -> Result<Vec<String>> {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
+pub(crate) fn list_stale<T: Recorded>(stale: &Stale<'_>) -> Result<Vec<Found<T>>> {
     let mut found = list::<T>()?;
     found.retain(|record| stale.is(&record.label.key()));
     Ok(found)
@@ -267,9 +267,15 @@ fn name<T: Recorded>(label: &Label) -> String {
 fn or_with_directory<T>(act: impl Fn() -> kernel::error::Result<T>) -> Result<T> {
     match act() {
         Err(error) if error.errno() == Errno::NOENT => {
-            DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY)?;
-            Ok(act()?)
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY);
+            made.map_err(|error| Error::io(format!("create directory {DIRECTORY}: {error}")))?;
+            act().map_err(|error| trouble(&error))
         }
-        outcome => Ok(outcome?),
+        outcome => outcome.map_err(|error| trouble(&error)),
     }
+}
+
+/// Records are files: what goes wrong with them is code 5.
+fn trouble(error: &kernel::Error) -> Error {
+    Error::io(error.to_string())
 }

@@ -4,7 +4,7 @@
 use super::{NAME_ATTEMPTS, is_marked};
 use crate::best_effort::BestEffort;
 use crate::host_end;
-use crate::label::Label;
+use crate::label::{self, Label};
 use crate::sockets::open_living;
 use crate::stale::Stale;
 use kernel::addr;
@@ -42,8 +42,10 @@ pub fn remove(
     let Some(found) = link::get(&mut container, LinkRef::Name(call.attachment.ifname.as_str()))? else {
         return Ok(());
     };
-    let ours = may_be_of_plugin(&mut host, label, has_its_master, &found)?
-        || has_any(&mut container, &found, &leased()?.unwrap_or_default())?;
+    let outside = host_end::peer(&mut host, &found)?;
+    let ours = !outside.as_ref().is_some_and(|outside| is_anothers(outside, label))
+        && (may_be_of_plugin(&mut host, label, has_its_master, outside)?
+            || has_any(&mut container, &found, &leased()?.unwrap_or_default())?);
     if !ours {
         eprintln!(
             "left alone: interface {} of container {} is no attachment to network {}",
@@ -95,6 +97,11 @@ pub fn find_marked(host: &mut Rtnl, label: &Label) -> Result<Option<Link>> {
     Ok(None)
 }
 
+/// Whether the host's end says that it is of another attachment: no address proves more than that.
+fn is_anothers(outside: &Link, label: &Label) -> bool {
+    outside.alias.as_deref().is_some_and(|alias| label::is_mark(alias) && !label.marks(alias))
+}
+
 /// Whether the container's interface is one that a plugin of this type made for this attachment: ours by its
 /// name or mark, or the reference's, which leaves no mark but a name of its form and its place. Another network's
 /// interface of the same name, and one made by hand, are not.
@@ -102,9 +109,9 @@ fn may_be_of_plugin(
     host: &mut Rtnl,
     label: &Label,
     has_its_master: impl FnOnce(Option<&str>) -> bool,
-    inside: &Link,
+    outside: Option<Link>,
 ) -> Result<bool> {
-    let Some(outside) = host_end::peer(host, inside)? else { return Ok(false) };
+    let Some(outside) = outside else { return Ok(false) };
     if let Some(alias) = &outside.alias {
         return Ok(label.marks(alias));
     }

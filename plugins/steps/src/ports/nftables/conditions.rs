@@ -10,20 +10,21 @@ use std::process::{Command, Stdio};
 #[derive(Debug)]
 pub(super) struct Rule {
     from: Chain<'static>,
+    /// What the packet has to match: what every rule of its kind asks, then the conditions.
     words: String,
     to: String,
     comment: String,
 }
 
 impl Rule {
-    pub(super) fn new(from: Chain<'static>, conditions: &[String], to: &str, comment: String) -> Rule {
-        // What comes from outside for an address of the loopback goes no further, as without conditions.
-        let outside = if from.name == "prerouting" && to.starts_with("hostports-v4") {
-            "ip daddr != 127.0.0.0/8 "
-        } else {
-            ""
-        };
-        Rule { from, words: format!("{outside}{}", conditions.join(" ")), to: to.to_owned(), comment }
+    pub(super) fn new(
+        from: Chain<'static>,
+        asked: &str,
+        conditions: &[String],
+        to: &str,
+        comment: String,
+    ) -> Rule {
+        Rule { from, words: format!("{asked} {}", conditions.join(" ")), to: to.to_owned(), comment }
     }
 
     /// The command that adds it.

@@ -160,7 +160,8 @@ pub(super) fn missing(nft: &mut Nft, ports: &Ports, groups: &[Group]) -> Result<
     requests.extend(absent.iter().filter_map(|wanted| wanted.request()));
     let for_nft = absent.iter().filter_map(|wanted| match wanted {
         Wanted::Dispatch { from, group, conditions } if !conditions.is_empty() => {
-            Some(conditions::Rule::new(*from, conditions, &group.chain, wanted.comment()))
+            let asked = asked_in_words(*from, group);
+            Some(conditions::Rule::new(*from, asked, conditions, &group.chain, wanted.comment()))
         }
         _ => None,
     });
@@ -248,6 +249,16 @@ fn dispatch<'a>(rule: Rule<'a>, from: Chain<'_>, group: &'a Group) -> Rule<'a> {
         _ => rule,
     };
     rule.is(Selector::FibDaddrType, Value::host(fib::LOCAL)).verdict(Verdict::jump(&group.chain))
+}
+
+/// What [`dispatch`] asks but for the last, in the words of `nft`.
+fn asked_in_words(from: Chain<'_>, group: &Group) -> &'static str {
+    match (group.v4, from.name == OUTPUT.name) {
+        (false, true) => "meta nfproto ipv6 ip6 daddr != ::1",
+        (true, false) => "meta nfproto ipv4 ip daddr != 127.0.0.0/8",
+        (false, false) => "meta nfproto ipv6",
+        (true, true) => "meta nfproto ipv4",
+    }
 }
 
 fn saddr(v4: bool) -> Selector {
