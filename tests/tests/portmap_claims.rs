@@ -29,6 +29,7 @@ tests::conformance! {
         an_address_whose_former_container_was_never_deleted,
         a_port_whose_former_container_was_never_deleted,
         one_container_on_two_networks,
+        gc_gives_nothing_to_who_is_gone_too,
     ]
 }
 
@@ -286,4 +287,17 @@ fn one_container_on_two_networks(lab: &Lab) {
     loser.add().ok();
     let left = lab.state().text().to_owned();
     assert!(!left.contains("10.78.0.2") && !left.contains("portmap-heirs"), "{left}");
+}
+
+fn gc_gives_nothing_to_who_is_gone_too(lab: &Lab) {
+    let scene = Scene::v4_only(lab);
+    let before = lab.state();
+    let first = scene.publish("c1", &json!([tcp(8080, 80)]));
+    let mut conf = first.conf.clone();
+    conf["prevResult"]["interfaces"][2]["name"] = json!("eth1");
+    conf["prevResult"]["ips"] = json!([{"address": "10.77.0.200/24", "interface": 2}]);
+    lab.plugin("portmap").on("ADD", &first.container, &conf).ifname("eth1").run().ok();
+    lab.plugin("portmap").gc(&first.conf.clone().with("cniVersion", "1.1.0"), &[]).quiet();
+    let gone = |text: &str| !text.contains("portmap") && !text.contains("8080");
+    assert!(gone(&before.difference(&lab.state())), "{}", before.difference(&lab.state()));
 }

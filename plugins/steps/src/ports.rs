@@ -192,8 +192,9 @@ pub fn remove_stale(stale: &Stale<'_>) -> Result<()> {
     {
         let _lock = record::lock_out()?;
         remove_stale_rules(stale)?;
-        siblings::hand_over_stale(stale)?;
+        // Before the heirs are asked: one that is gone too must not get anything.
         record::remove_stale::<Ports>(stale)?;
+        siblings::hand_over_stale(stale)?;
     }
     records.iter().for_each(|gone| stale_flows::end_all(&gone.what));
     Ok(())

@@ -244,9 +244,17 @@ fn from_entry<T>(entry: Entry<T>) -> Found<T> {
 }
 
 fn read<T: Recorded>(name: &str) -> Result<Option<Entry<T>>> {
-    // A directory of that name, a loop of links: no record either.
-    let bytes = file::read(&path(name)).unwrap_or_default();
+    let bytes = forgive_no_file(file::read(&path(name))).map_err(|error| trouble(&error))?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// Forgives EISDIR and ELOOP: what somebody else put under the name of a record is none. Anything else may be over soon,
+/// and a removal that took it for no record would leave the rules.
+fn forgive_no_file(bytes: kernel::Result<Option<Vec<u8>>>) -> kernel::Result<Option<Vec<u8>>> {
+    match bytes {
+        Err(error) if [Errno::ISDIR, Errno::LOOP].contains(&error.errno()) => Ok(None),
+        other => other,
+    }
 }
 
 fn path(name: &str) -> PathBuf {
