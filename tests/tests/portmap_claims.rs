@@ -29,6 +29,7 @@ tests::conformance! {
         an_address_whose_former_container_was_never_deleted,
         a_port_whose_former_container_was_never_deleted,
         one_container_on_two_networks,
+        one_backend_against_the_other,
         gc_gives_nothing_to_who_is_gone_too,
     ]
 }
@@ -259,6 +260,16 @@ fn a_port_whose_former_container_was_never_deleted(lab: &Lab) {
 }
 
 /// Runtimes tell the plugins of all networks of a container of all its ports: the first one's stay.
+fn one_backend_against_the_other(lab: &Lab) {
+    let scene = Scene::v4_only(lab);
+    let by_iptables = Scene::v4_only(lab).with("backend", "iptables");
+    let _first = by_iptables.publish("c1", &json!([tcp(8080, 80)]));
+    let second = scene.attach("c2", &json!([tcp(8080, 80)]));
+    second.add().fails(999, &["8080/tcp", "container c1"]);
+    let _second = scene.publish("c3", &json!([tcp(8081, 80)]));
+    by_iptables.attach("c4", &json!([tcp(8081, 80)])).add().fails(999, &["8081/tcp", "container c3"]);
+}
+
 fn one_container_on_two_networks(lab: &Lab) {
     let (outside, scene) = (traffic::outside(lab), Scene::v4_only(lab));
     let both = json!([tcp(8080, 80), tcp(7000, 7000).with("range", 50)]);

@@ -53,6 +53,20 @@ fn refuse_taken(
     Ok(())
 }
 
+/// For the other backend: nobody has a port by this one where its shared chain is not there.
+pub(super) fn refuse_taken_here(nft: &mut Nft, label: &Label, ports: &Ports) -> Result<()> {
+    let mut in_use = false;
+    for tool in &TOOLS {
+        in_use |= nft.chain(tool.chain(TABLE, DNAT))?.is_some();
+    }
+    if !in_use {
+        return Ok(());
+    }
+    let mut records = record::list::<Ports>()?;
+    records.retain(|other| other.what.backend == Backend::Iptables);
+    refuse_taken(Some(nft), label, ports, &records)
+}
+
 /// A port under other conditions is another one. One container may have its ports on several networks, where runtimes
 /// tell each network's plugin of all of them: the first mapping wins.
 fn clashes<'a>(

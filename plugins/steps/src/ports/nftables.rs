@@ -10,7 +10,7 @@ mod elements;
 mod group;
 mod layout;
 
-use super::{Ports, siblings};
+use super::{Ports, iptables, siblings};
 use crate::label::Label;
 use crate::record;
 use crate::ruleset;
@@ -27,6 +27,7 @@ pub(super) fn ensure(label: &Label, ports: &Ports) -> Result<()> {
     let mut nft = Nft::open()?;
     let groups: Vec<Group> = ports.sides.iter().map(Group::of).collect();
     let missing = layout::missing(&mut nft, ports, &groups)?;
+    iptables::refuse_taken_here(&mut nft, label, ports)?;
     let claim = conflict::claim(&mut nft, label, ports, &groups)?;
     for holder in &claim.holders {
         siblings::inherit(label, holder)?;

@@ -156,8 +156,10 @@ fn furnish(site: &Site, work: Work) -> Result<()> {
 }
 
 fn pin_here() -> Result<()> {
-    std::fs::create_dir_all(PINS).tried(|| format!("make {PINS}"))?;
-    mount("bench", PINS, "tmpfs", MountFlags::empty(), None).tried(|| format!("mount a tmpfs on {PINS}"))
+    // All of /run: records of rules and locks of iptables are the case's own too.
+    mount("bench", "/run", "tmpfs", MountFlags::empty(), None)
+        .tried(|| "mount a tmpfs on /run".to_owned())?;
+    std::fs::create_dir_all(PINS).tried(|| format!("make {PINS}"))
 }
 
 fn ip(arguments: &[&str], lines: &str) -> Result<()> {
