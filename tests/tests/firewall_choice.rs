@@ -45,7 +45,7 @@ fn eight_at_once_make_everything_once(lab: &Lab) {
         let listed = lab.host().sh("nft -s list ruleset");
         for once in ["iifname @isolated meta protocol != arp drop", "iifname @guard-ports jump guarded"] {
             let times = listed.matches(once).count();
-            assert_eq!(times, if once.contains("guard") { 2 } else { 1 }, "{once}: {listed}");
+            assert_eq!(times, if once.contains("guard") { 3 } else { 1 }, "{once}: {listed}");
         }
         if backend == "iptables" {
             let rules = lab.host().sh("iptables -S");
